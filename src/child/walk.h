@@ -1,0 +1,25 @@
+/* The children of a process. */
+
+#ifndef LARES_CHILD_WALK_H
+#define LARES_CHILD_WALK_H
+
+#include <sys/types.h>
+
+/* Deeper ones come up, a generation at a time, as those above them end. */
+#define DEPTH_MAX 16
+/* So far up the ancestors of a process are looked at. */
+#define ANCESTORS_MAX 32
+
+/* Calls each for every child that /proc/PID/task/PID/children names: 1, or 0 with errno
+ * (ENOENT: no such process, or no such file in this kernel). What comes or goes meanwhile may
+ * be missed.
+ */
+extern int walk_children(pid_t parent, void (*each)(void *context, pid_t parent, pid_t pid),
+                         void *context);
+/* Reads numbers separated by anything: 1, or 0 with errno. */
+extern int walk_numbers(int fd, void (*each)(void *context, pid_t parent, pid_t pid),
+                        void *context, pid_t parent);
+/* /proc/PID/NAME opened for reading, -1 with errno. */
+extern int walk_open(pid_t pid, char const *name);
+
+#endif

@@ -1,0 +1,46 @@
+/* Paths and names in fixed buffers: nothing is ever cut short silently. */
+
+#ifndef LARES_PATH_H
+#define LARES_PATH_H
+
+#include <stddef.h>
+
+/* Longest name of one directory entry, as on every file system lares runs on. */
+#define PATH_NAME_MAX 255
+
+/* Write DIR "/" NAME and a NUL into buf. 1, or 0 with errno ENAMETOOLONG and buf unchanged. */
+extern int path_join(char *buf, size_t size, char const *dir, char const *name);
+
+/* The path as one that stays right when the working directory is another. 1, or 0 with errno.
+ */
+extern int path_absolute(char *buf, size_t size, char const *path);
+
+/* Is this a name a service may bear: 1 to 255 bytes, no slash, no newline or other control
+ * byte, not starting with a dot? */
+extern int path_is_service_name(char const *name);
+
+/* The last component of path, trailing slashes not counted, as pointer and length. The name of
+ * "/" is "/". */
+extern char const *path_base(char const *path, size_t *len);
+
+/* The file name in the directory where our own program is, or was before its file was replaced.
+ * 1, or 0 with errno and buf "". Whether there is such a file is not asked. */
+extern int path_beside(char *buf, size_t size, char const *name);
+
+/* The first line, without its newline, of a file that nobody but us and root can write; never
+ * blocks. 1, or 0 with errno (EPERM: no regular file, or others can write it; ENAMETOOLONG: it
+ * does not fit). */
+extern int path_own_line(char *buf, size_t size, char const *file);
+
+/* Call each for every name in the directory behind the descriptor, "." and ".." included, from
+ * its present position on. Allocates nothing on Linux, where libc's readdir() would take 32
+ * KiB. 1, or 0 with errno. */
+extern int path_each_name(int dir, void (*each)(void *context, char const *name),
+                          void *context);
+
+/* Is it on a file system on which inotify does not tell of what others do (NFS, FUSE and the
+ * like)?
+ */
+extern int path_is_remote(char const *path);
+
+#endif

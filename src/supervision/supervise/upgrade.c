@@ -1,0 +1,168 @@
+/* Upgrade in place: a rehearsed crash. A new binary is probed in a child; if it can be run and
+ * understands our records we become it, in the same pid, with the lock and the control FIFO
+ * kept. Everything else the new image finds as after a crash, except that the service is still
+ * its own child. If it cannot start, we go on.
+ *
+ * The probe is needed because execve() finds a missing or foreign file out, but not a truncated
+ * one or a library that is not there: those die after the point of no return.
+ */
+
+#include <skalibs/nonposix.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <skalibs/posixplz.h>
+#include <skalibs/strerr.h>
+#include <skalibs/types.h>
+
+#include <lares/config.h>
+#include <lares/exitcode.h>
+#include <lares/killpoint.h>
+#include <lares/path.h>
+#include <lares/report.h>
+#include <lares/shortage.h>
+#include <lares/text.h>
+
+#include "supervise.h"
+
+#define PROBE_MS 10000
+#define FILE_REFUSED "supervise/refused"
+#define REASON_SIZE 512
+
+static void refuse(int error, char const *what, char const *program, char const *how) {
+  report_refusal(FILE_REFUSED, error, what, program, how);
+}
+
+/* Where the new binary is: what `.lares/bindir` of the scan directory names, else what we were
+ * started as, by path: /proc/self/exe is the old file, removed by now. Read without blocking.
+ */
+static int find_program(char program[PROGRAM_SIZE]) {
+  char const *scan = getenv("LARES_SCANDIR");
+  char const *self = (char const *)getauxval(AT_EXECFN);
+  char name[PROGRAM_SIZE], dir[PROGRAM_SIZE];
+
+  if (scan && path_join(name, sizeof name, scan, ".lares/bindir")) {
+    if (!path_own_line(dir, sizeof dir, name)) {
+      if (is_shortage(errno)) return 0;
+    } else if (dir[0] == '/')
+      return path_join(program, PROGRAM_SIZE, dir, PROGRAM);
+  }
+  if (self && self[0] == '/' && strlen(self) < PROGRAM_SIZE) {
+    strcpy(program, self);
+    return 1;
+  }
+  return path_join(program, PROGRAM_SIZE, LARES_BINDIR, PROGRAM);
+}
+
+void upgrade_begin(struct supervisor *s) {
+  char const *argv[] = {PROGRAM, "-p", s->name, 0};
+  struct child_plan plan = {.abilities = &s->abilities,
+                            .file = s->program,
+                            .argv = argv,
+                            .envp = (char const *const *)environ,
+                            .record = -1,
+                            .dies_with_us = 1};
+
+  s->probe_again = s->probe != 0;
+  if (s->probe) return;
+  KILL_POINT(PROBE);
+  (void)unlink(FILE_REFUSED);
+  if (!find_program(s->program)) {
+    refuse(errno, "unable to name the new program", "", "");
+    return;
+  }
+  s->probe = child_start(&plan);
+  if (s->probe < 0) {
+    s->probe = 0;
+    refuse(errno, "unable to try ", s->program, "");
+    return;
+  }
+  s->probe_error = plan.failed;
+  s->probe_until = deadline_add_ms(clock_now(), PROBE_MS);
+}
+
+void upgrade_late(struct supervisor *s) {
+  struct child probe = {.who = {.pid = s->probe}, .pidfd = -1};
+
+  child_signal(&probe, SIGKILL);
+  s->probe_until = DEADLINE_NEVER;
+}
+
+static void become(struct supervisor *s) {
+  KILL_POINT(RENEW);
+  helper_end_all(s); /* the new image does not know them */
+  begin_as(s, s->program, 0);
+  refuse(errno, "unable to become ", s->program, "");
+}
+
+/* A probe that knows what is wrong leaves it where we would. */
+static int probe_said(char text[REASON_SIZE]) {
+  ssize_t len = readlink(FILE_REFUSED, text, REASON_SIZE - 1);
+
+  if (len <= 0) return 0;
+  text[len] = 0;
+  return 1;
+}
+
+void upgrade_probed(struct supervisor *s, int32_t wstat) {
+  char how[REPORT_NUMBER + 32] = " was killed by signal ", text[REASON_SIZE];
+
+  child_reap(s->probe);
+  KILL_POINT(PROBED);
+  s->probe = 0;
+  s->probe_until = DEADLINE_NEVER;
+  if (s->quit) /* on record as gone: whoever came back would start it all anew */
+    return;
+  if (s->probe_again) /* asked for once more meanwhile: another program may be there by now */
+    upgrade_begin(s);
+  else if (wstat == 0 && s->owes) /* a new image would believe what is there */
+    refuse(0, FILE_CHILD " could not be written", "", "");
+  else if (wstat == 0) {
+    become(s);
+  } else if (s->probe_error)
+    refuse(s->probe_error, "unable to execute ", s->program, "");
+  else if (probe_said(text))
+    refuse(0, s->program, ": ", text);
+  else if (WIFSIGNALED(wstat)) {
+    report_number(how + strlen(how), WTERMSIG(wstat));
+    refuse(0, "", s->program, how);
+  } else {
+    strcpy(how, " ended with ");
+    report_number(how + strlen(how), WEXITSTATUS(wstat));
+    strcat(how, " when it was tried");
+    refuse(0, "", s->program, how);
+  }
+}
+
+/* The other side: -p. The working directory is the service's. */
+static void die_of(char const *file) {
+  char text[128] = "unable to use ";
+
+  strcat(text, file);
+  strcat(text, ": ");
+  text_add(text, sizeof text, status_trouble(errno));
+  (void)symlink(text, FILE_REFUSED);
+  strerr_dief(EXIT_SYSTEM, "take over: ", text);
+}
+
+int upgrade_probe(void) {
+  struct history_writer journal;
+  struct history_record last;
+  struct state_record state;
+  struct identity_record record;
+  int fd = open(FILE_CHILD, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+
+  KILL_POINT(PROBING);
+  if (!state_record_load(".", &state)) die_of(FILE_STATE);
+  if (fd < 0 || !(status_is_blank(fd) || identity_record_read(fd, &record))) die_of(FILE_CHILD);
+  if (!history_open(&journal, FILE_HISTORY, 0, &last)) die_of(FILE_HISTORY);
+  return EXIT_DONE;
+}

@@ -1,0 +1,154 @@
+/* Starting programs: supervisors and signal scripts. They get our environment (what
+ * concerns NOTIFY_SOCKET is for us alone), descriptors 0 to 2 as we have them (0 is /dev/null
+ * by then) and the limits we were given. */
+
+#include <skalibs/nonposix.h>
+#include "svscan.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <skalibs/posixplz.h>
+
+#include <lares/config.h>
+#include <lares/path.h>
+
+#define SUPERVISE "lares-supervise"
+
+/* The more descriptors we have, the more supervisors found running can be waited for. */
+void spawn_raise_limit(struct scan *s) {
+  struct rlimit more;
+
+  if (getrlimit(RLIMIT_NOFILE, &s->files) < 0) return;
+  more = s->files;
+  more.rlim_cur = more.rlim_max;
+  s->limited = more.rlim_cur != s->files.rlim_cur && !setrlimit(RLIMIT_NOFILE, &more);
+}
+
+void spawn_restore_limit(struct scan const *s) {
+  if (s->limited) (void)setrlimit(RLIMIT_NOFILE, &s->files);
+}
+
+/* A limit is inherited, so it is ours for the time of the vfork. What is open stays open. */
+int spawn_giving(struct scan *s, char const *file, char const *const *argv, int to, int give,
+                 int32_t *pid, int *failed) {
+  struct child_plan plan = {.abilities = &s->abilities,
+                            .file = file,
+                            .argv = argv,
+                            .envp = s->envp,
+                            .record = -1,
+                            .fds = {{.to = to, .from = give}},
+                            .fd_count = give >= 0};
+  struct rlimit ours;
+  int known = s->limited && !getrlimit(RLIMIT_NOFILE, &ours), saved;
+
+  if (known) (void)setrlimit(RLIMIT_NOFILE, &s->files);
+  *pid = child_start(&plan);
+  saved = errno;
+  if (known) (void)setrlimit(RLIMIT_NOFILE, &ours);
+  errno = saved;
+  *failed = plan.failed;
+  return *pid > 0;
+}
+
+int spawn_program(struct scan *s, char const *file, char const *const *argv, int32_t *pid,
+                  int *failed) {
+  return spawn_giving(s, file, argv, 0, -1, pid, failed);
+}
+
+static int is_variable(char const *entry, char const *name) {
+  size_t len = strlen(name);
+
+  return !strncmp(entry, name, len) && entry[len] == '=';
+}
+
+/* Started by hand from within one of the services we are to supervise we have its mark, and
+ * what we start would be ended with it. It is taken away, from our own too: /proc shows the
+ * strings as they are now. (The mark of a service of another scanner is rightly ours.) */
+static void drop_own_mark(char const *scandir) {
+  char const *ours = getenv("LARES_SCANDIR");
+  char *id = getenv("LARES_ID");
+
+  if (!id || !ours || strcmp(ours, scandir)) return;
+  memset(id, '-', strlen(id));
+  (void)unsetenv("LARES_ID");
+}
+
+static char *variable(char const *name, char const *value) {
+  size_t len = strlen(name);
+  char *made = malloc(len + strlen(value) + 2);
+
+  if (!made) return 0;
+  memcpy(made, name, len);
+  made[len] = '=';
+  memcpy(made + len + 1, value, strlen(value) + 1);
+  return made;
+}
+
+static int is_for_us(char const *entry) {
+  return is_variable(entry, "NOTIFY_SOCKET") || is_variable(entry, "WATCHDOG_USEC") ||
+         is_variable(entry, "WATCHDOG_PID") || is_variable(entry, "LARES_SCANDIR") ||
+         is_variable(entry, "LARES_CGROUP") || is_variable(entry, ABILITIES_VARIABLE);
+}
+
+/* Kept until the end of the program. 0 with errno ENOMEM. */
+char const *const *spawn_environment(struct scan const *s) {
+  char *scandir = variable("LARES_SCANDIR", s->path);
+  char known[ABILITIES_LENGTH + 1], *kernel;
+  char *cgroup = s->cgroup ? variable("LARES_CGROUP", s->cgroup) : 0;
+  char const **envp;
+  size_t count = 0, used = 0;
+
+  child_abilities_text(known, &s->abilities);
+  kernel = variable(ABILITIES_VARIABLE, known);
+  drop_own_mark(s->path);
+  while (environ[count])
+    count++;
+  envp = malloc((count + 4) * sizeof *envp);
+  if (!envp || !scandir || !kernel || (s->cgroup && !cgroup)) {
+    free(envp);
+    free(kernel);
+    free(scandir);
+    free(cgroup);
+    return (errno = ENOMEM, (char const *const *)0);
+  }
+  for (size_t i = 0; i < count; i++)
+    if (!is_for_us(environ[i])) envp[used++] = environ[i];
+  envp[used++] = scandir;
+  envp[used++] = kernel;
+  if (cgroup) envp[used++] = cgroup;
+  envp[used] = 0;
+  return envp;
+}
+
+static char const *usable_file(char const *path) {
+  char full[PATH_MAX];
+
+  return access(path, X_OK) < 0 || !realpath(path, full) ? 0 : strdup(full);
+}
+
+static char const *usable(char const *dir) {
+  char path[PATH_SIZE];
+
+  return path_join(path, sizeof path, dir, SUPERVISE) ? usable_file(path) : 0;
+}
+
+/* An absolute path: -b, what .lares/bindir says, where we are ourselves, where we were to be
+ * installed. Asked in the scan directory. 0 with errno when it is not there. */
+char const *spawn_find_supervise(char const *bindir) {
+  char path[PATH_SIZE];
+  char const *found = 0;
+
+  errno = 0;
+  if (bindir) return usable(bindir);
+  if (path_own_line(path, sizeof path, BINDIR) && path[0] == '/') found = usable(path);
+  /* What cannot be asked just now does not make another place the right one. */
+  if (found || passing(errno)) return found;
+  if (path_beside(path, sizeof path, SUPERVISE)) found = usable_file(path);
+  if (found || passing(errno)) return found;
+  return usable(LARES_BINDIR);
+}

@@ -1,0 +1,251 @@
+# lares-svscan: what its death, a supervisor's death and a second scanner do to services: nothing.
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Lares;
+use Lares::Scan;
+use Test::More;
+
+sub starts { my ($report) = @_; return scalar(my @runs = probe_runs($report)) }
+
+# Services a, b, c, each with a logger; everything as hash name => pid.
+sub three {
+    my ($scan, $def) = new_scan();
+    for my $name (qw(a b c)) {
+        sleeper("$def/$name", run => 'exec ' . join(' ', probe("$scan/../report-$name", 'sleep')));
+        symlink "../def/$name", "$scan/$name";
+    }
+    return ($scan, $def);
+}
+sub everything {
+    my ($scan) = @_;
+    return { map { ("$_" => up("$scan/$_"), "$_/log" => up("$scan/$_/log")) } qw(a b c) };
+}
+
+for my $how (qw(QUIT KILL)) {
+    subtest "the scanner ends by $how" => sub {
+        my ($scan, $def) = three();
+        my $scanner = scanner($scan);
+        my $before  = everything($scan);
+        my $over    = supervisors();
+        signal($scanner, $how);
+        is_deeply(wait_exit($scanner), $how eq 'QUIT' ? { exit => 0, signal => 0 } : { exit => undef, signal => 9 },
+            'it has gone');
+        is_deeply(everything($scan), $before, 'services and loggers run on');
+        is_deeply(supervisors(), $over, 'and their supervisors');
+        is(recorded($scan), 'a b c', 'they are on record');
+        is(run([bin('svc'), '-c', "$scan/a"])->{exit}, 0, 'and can be controlled');
+        # While nobody looks: one leaves by x, one crashes, one of the entries goes.
+        link_service($scan, $def, 'd');
+        unlink "$scan/c";
+        my $second = scanner($scan);
+        wait_for { said($scan, qr/found supervisor of `[abc].*running/) >= 6 } 'all found';
+        up("$scan/d");
+        wait_for { !supervisor('c') && !supervisor('c/log') } 'c gone';
+        ok(!alive($before->{c}) && !alive($before->{'c/log'}), 'an entry that vanished meanwhile is stopped');
+        delete @$before{qw(c c/log)};
+        is_deeply({ map { $_ => service_pid("$scan/$_") } sort keys %$before }, $before,
+            'a new scanner takes over: nothing is restarted');
+        is(supervisor($_), $over->{$_}, "same supervisor of $_") for qw(a b/log);
+        is(starts("$scan/../report-a"), 1, 'started once');
+        # A found supervisor dies: another takes its place and adopts.
+        kill9(supervisor('b'));
+        wait_for { (supervisor('b') || $over->{b}) != $over->{b} } 'another supervisor of b';
+        is(run([bin('svc'), '-c', "$scan/b"])->{exit}, 0, 'it answers') if wait_for {
+            run([bin('svok'), "$scan/b"])->{exit} == 0 } 'b supervised';
+        is(service_pid("$scan/b"), $before->{b}, 'its service is the same');
+        # One found leaves by x.
+        run([bin('svc'), '-x', "$scan/a"]);
+        wait_for { said($scan, qr/`a', pid \d+, left/) } 'a left';
+        ok(!supervisor('a'), 'a found supervisor that leaves on purpose is not replaced');
+        is(stop_scanner($second), 0, 'TERM stops what was found as well');
+        no_processes_left();
+        no_zombies();
+        is(recorded($scan), '', 'nothing is on record any more');
+    };
+}
+
+subtest 'kill -9 of supervisors' => sub {
+    my ($scan, $def) = three();
+    my $scanner = scanner($scan);
+    my $before  = everything($scan);
+    my $over    = supervisors();
+    kill9($_) for values %$over;
+    wait_for {
+        my $now = supervisors();
+        6 == grep { $now->{$_} && $now->{$_} != $over->{$_} && run([bin('svok'), "$scan/$_"])->{exit} == 0 }
+            keys %$over
+    } 'six new supervisors';
+    is_deeply(everything($scan), $before, 'every service keeps its pid');
+    # The service of an adopting supervisor dies while that looks away: the scanner, whose child
+    # the service is by now, leaves the status.
+    signal(supervisor('a'), 'STOP');
+    signal($before->{a}, 'USR1');
+    wait_for { !process_info($before->{a}) } 'reaped by the scanner';
+    ok(-s "$def/a/supervise/exit", 'the scanner leaves a note');
+    signal(supervisor('a'), 'CONT');
+    my $next = wait_for { my $p = service_pid("$scan/a"); $p && $p != $before->{a} && $p } 'a again';
+    wait_for { starts("$scan/../report-a") >= 2 } 'its report';
+    is(starts("$scan/../report-a"), 2, 'an adopted service that dies is started again');
+    my $stat = run([bin('svstat'), '--json', "$scan/a"])->{out};
+    like($stat, qr/"last_exit_signal":10,/, 'and how it ended is known')
+        or diag($stat);
+    is(said($scan, qr/stray/), 0, 'it was no stray to the scanner');
+    no_zombies();
+    # Again and again: once at once, then no tight loop.
+    my $killed = supervisor('b');
+    kill9($killed);
+    wait_for { my $p = supervisor('b'); $p && $p != $killed } 'third supervisor of b';
+    wait_for { said($scan, qr/`b'.*in 1000 ms/) || service_pid("$scan/b") } 'b';
+    is(service_pid("$scan/b"), $before->{b}, 'still the same service');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
+subtest 'found without a pidfd' => sub {
+    my ($scan, $def) = three();
+    my $scanner = scanner($scan);
+    my $before  = everything($scan);
+    stop_scanner($scanner, 'QUIT');
+    # Descriptors for itself and to spare, but not for each of six supervisors.
+    $scanner = spawn(['sh', '-c', 'ulimit -n 20; exec "$@"', 'sh', bin('svscan'), $scan],
+        stderr => "$scan/../said");
+    wait_for { said($scan, qr/found supervisor of `[abc].*running/) >= 6 } 'all found';
+    is_deeply({ map { $_ => service_pid("$scan/$_") } sort keys %$before }, $before, 'nothing is restarted');
+    my @pidfds = grep { /pidfd/ } values %{ fds_of($scanner) };
+    ok(@pidfds && @pidfds < 6, 'some are waited for, for some there is no descriptor') or diag(scalar @pidfds);
+    my $over = supervisors();
+    kill9($_) for values %$over;
+    wait_for {
+        my $now = supervisors();
+        !grep { !$now->{$_} || $now->{$_} == $over->{$_} || run([bin('svok'), "$scan/$_"])->{exit} } keys %$over
+    } 'six other supervisors';
+    is_deeply({ map { $_ => service_pid("$scan/$_") } sort keys %$before }, $before, 'all that die are missed');
+    stop_scanner($scanner, 'QUIT');
+    # The supervisors of a scanner that has few have few themselves, too few to see that nobody of an
+    # adopted service is left: others take over before the stop.
+    kill9($_) for values %{ supervisors() };
+    $scanner = scanner($scan);
+    is_deeply(everything($scan), $before, 'and kept by others');
+    wait_for { !grep { run([bin('svok'), "$scan/$_"])->{exit} } keys %$before } 'six that listen';
+    stop_scanner($scanner, 'QUIT');
+    $scanner = spawn(['sh', '-c', 'ulimit -n 20; exec "$@"', 'sh', bin('svscan'), $scan],
+        stderr => "$scan/../said");
+    wait_for { said($scan, qr/found supervisor of `[abc].*running/) >= 12 } 'all found again';
+    is(stop_scanner($scanner), 0, 'all are stopped');
+    no_processes_left();
+};
+
+subtest 'found of daemontools' => sub {
+    my ($root, $reason) = unpacked_peer('daemontools');
+    plan skip_all => $reason if !$root;
+    my ($scan, $def) = new_scan();
+    make_service("$def/web", run => 'exec sleep 1000');
+    symlink '../def/web', "$scan/web";
+    my $foreign = spawn(["$root/usr/bin/supervise", "$def/web"]);
+    my $pid = wait_for { my $s = file_text("$def/web/supervise/status"); $s && unpack 'x12V', $s } 'up';
+    my $scanner = scanner($scan);
+    wait_for { said($scan, qr/found supervisor of `web' running$/) } 'found';
+    ok(alive($pid) && !supervisor('web'), 'what daemontools supervises is left to it');
+    is(stop_scanner($scanner), 0, 'a stop');
+    ok(!alive($pid), '... stops it');
+    is(wait_exit($foreign)->{exit}, 0, 'and its supervise leaves');
+    no_processes_left();
+};
+
+subtest 'strays' => sub {
+    my ($scan, $def) = new_scan();
+    my $report = tmp('stray');
+    sleeper("$def/a", run => 'exec ' . join(' ', probe($report, 'stray', 'sleep')),
+        files => { 'kill-mode' => "process\n" });
+    symlink '../def/a', "$scan/a";
+    my $scanner = scanner($scan);
+    up("$scan/a");
+    my ($stray) = wait_for { map { /^stray (\d+)/ ? $1 : () } map { @{ $_->{events} } } probe_runs($report) } 'stray';
+    my $old = supervisor('a');
+    kill9($old);
+    wait_for { my $p = process_info($stray); $p && $p->{ppid} == $scanner } 'it came to the scanner';
+    kill9($stray);
+    wait_for { said($scan, qr/reaped a stray process, pid $stray: killed by signal 9/) } 'reaped';
+    pass('a stray is reaped and told of');
+    no_zombies();
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
+subtest 'a stop that was interrupted' => sub {
+    my ($scan, $def) = new_scan();
+    make_service("$def/slow", run => "trap 'while [ ! -e $scan/../go ]; do sleep 0.02; done; exit' TERM\n"
+            . 'while :; do sleep 0.02; done', files => { 'timeout-kill' => "0\n" });
+    link_service($scan, $def, 'quick');
+    symlink '../def/slow', "$scan/slow";
+    my $scanner = scanner($scan);
+    up("$scan/slow");
+    both_up("$scan/quick");
+    my $old = supervisor('slow');
+    signal($scanner, 'TERM');
+    wait_for { !supervisor('quick/log') && -l "$scan/.lares/stopping" } 'stopping';
+    kill9($scanner);
+    wait_exit($scanner);
+    $scanner = scanner($scan);
+    wait_for { said($scan, qr/going on with that/) } 'second scanner';
+    # The supervisor dies in the middle of a stop: another one has to end it.
+    kill9($old);
+    wait_for { my $p = supervisor('slow'); $p && $p != $old } 'another supervisor';
+    ok(!supervisor('quick'), 'what had stopped is not started again');
+    write_file("$scan/../go", '');
+    is(wait_exit($scanner)->{exit}, 0, 'the new scanner ends the stop');
+    ok(!-l "$scan/.lares/stopping", 'and forgets it');
+    no_processes_left();
+    $scanner = scanner($scan);
+    ok(both_up("$scan/quick"), 'the next scanner starts everything');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
+subtest 'stop while everything starts' => sub {
+    for my $delay (0, 0.002, 0.005, 0.01, 0.02, 0.04) {
+        my ($scan, $def) = new_scan();
+        link_service($scan, $def, "s$_") for 1 .. 20;
+        my $scanner = scanner($scan);
+        wait_for { said($scan, qr/./) || -e "$scan/.lares/lock" } 'scanner';
+        select undef, undef, undef, $delay;
+        is(stop_scanner($scanner), 0, "after $delay s");
+        no_processes_left();
+    }
+};
+
+subtest 'a second scanner' => sub {
+    my ($scan, $def) = three();
+    my $scanner = scanner($scan);
+    my $before  = everything($scan);
+    my $second  = run([bin('svscan'), $scan]);
+    is($second->{exit}, 100, 'refused');
+    like($second->{err}, qr/another scanner, pid $scanner, runs in \Q$scan\E$/, 'and told whose it is');
+    is_deeply(everything($scan), $before, 'nothing happened');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
+# It left what the main process had left: nobody started another supervisor for that.
+for my $how ('the entry vanishes', 'all is stopped') {
+    subtest "a supervisor is killed in the middle of a stop: $how" => sub {
+        my ($scan, $def) = new_scan();
+        make_service("$def/s", run => "sh -c 'trap \"\" TERM; echo \$\$ >stray; while :; do sleep 1; done' &\nexec sleep 1000",
+            files => { 'timeout-kill' => "1500\n", finish => "#!/bin/sh\necho >>finished\n" });
+        symlink "../def/s", "$scan/s" or die;
+        my $scanner = scanner($scan);
+        up("$scan/s");
+        my $stray = wait_for { (file_text("$def/s/stray") || '') =~ /^(\d+)$/ && $1 } 'what it leaves';
+        my $before = supervisor('s');
+        $how =~ /entry/ ? unlink "$scan/s" : signal($scanner, 'TERM');
+        wait_for { my $s = read_status("$def/s"); !$s->{pid} } 'the main process to end';
+        kill9($before);
+        wait_for { !alive($stray) } 'what it left to be ended';
+        wait_for { -s "$def/s/finished" } 'finish';
+        $how =~ /entry/ ? is(stop_scanner($scanner), 0, 'stopped') : is(wait_exit($scanner)->{exit}, 0, 'stopped');
+        no_processes_left();
+        is(-s "$def/s/finished", 1, 'finish was run, once');
+    };
+}
+
+done_testing();
