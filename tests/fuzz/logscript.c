@@ -202,8 +202,6 @@ static int read_config_word(struct reading *reading, char const *word, int index
 }
 
 static int read_word(struct reading *reading, char const *word, int in_config, int index) {
-  int taken;
-
   if (in_config && !reading->inside) {
     reading->patterns++;
     reading->next_outside = reading->next;
@@ -212,9 +210,7 @@ static int read_word(struct reading *reading, char const *word, int in_config, i
     reading->regexes_outside = reading->regexes;
     reading->inside = 1;
   }
-  taken =
-      in_config ? read_config_word(reading, word, index) : read_common(reading, word, index);
-  return taken;
+  return in_config ? read_config_word(reading, word, index) : read_common(reading, word, index);
 }
 
 /* Behind the word that is the first outside the config. */

@@ -63,9 +63,9 @@
   X(DROP, "log drop: what is dropped announced")                                               \
   X(DROPPED, "log drop: what is dropped counted")                                              \
   X(RETREAT, "log drop: half a chunk taken back")                                              \
-  X(SCRIPT_OPENED, "log script: what an action of the new script writes to is open")     \
-  X(SCRIPT, "log script: before the new one holds")                                                \
-  X(SCRIPT_HOLDS, "log script: the new one holds")                                                 \
+  X(SCRIPT_OPENED, "log script: what an action of the new script writes to is open")           \
+  X(SCRIPT, "log script: before the new one holds")                                            \
+  X(SCRIPT_HOLDS, "log script: the new one holds")                                             \
   X(WORK, "log work: a finished file opened for a program")                                    \
   X(WORKED, "log work: what a program made of it named")                                       \
   X(STATE_KEPT, "log work: a processor's new state kept")                                      \

@@ -5,10 +5,21 @@
 #define LARES_SHORTAGE_H
 
 #include <errno.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 static inline int is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR ||
          error == EIO;
+}
+
+/* Has this read of fd found its end? A terminal that was hung up answers EIO, which elsewhere
+ * is no answer. errno is kept. */
+static inline int is_input_end(int fd, ssize_t got) {
+  int error = errno, end = !got || (got < 0 && error == EIO && isatty(fd));
+
+  errno = error;
+  return end;
 }
 
 #endif

@@ -17,6 +17,7 @@
 
 #include <lares/exitcode.h>
 #include <lares/report.h>
+#include <lares/shortage.h>
 
 #define READ_MAX (256 * 1024)
 #define READ_AGAIN_MS 1000
@@ -76,15 +77,12 @@ int64_t input_waiting(void) {
 }
 
 /* What cannot be read now may be readable later: the pipe's writers wait meanwhile, and ending
- * would cost their lines. A terminal that was hung up is at its end; told to go, we go. */
+ * would cost their lines. Told to go, we go. */
 static void cannot_read(struct logger *logger) {
-  int error = errno;
-
-  if (logger->leaving || (error == EIO && isatty(0))) {
+  if (logger->leaving) {
     logger->ended = 1;
     return;
   }
-  errno = error;
   if (!logger->unreadable)
     report_warning_errno("unable to read standard input, trying again every second");
   logger->unreadable = 1;
@@ -115,7 +113,7 @@ void input_read(struct logger *logger) {
     return;
   }
   logger->flooded = 0;
-  if (!got) {
+  if (is_input_end(0, got)) {
     logger->ended = 1;
     return;
   }

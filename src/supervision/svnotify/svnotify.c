@@ -130,21 +130,13 @@ static void read_signals(struct notifier *n) {
   if (sig < 0) clock_pause(FOLLOW_LOOK_MS); /* or it would wake us at once again */
 }
 
-/* A terminal that was hung up is at its end. */
-static int is_end(ssize_t got) {
-  int error = errno, end = !got || (error == EIO && isatty(0));
-
-  errno = error;
-  return end;
-}
-
 static void read_input(struct notifier *n) {
   char bytes[256];
   ssize_t got = fd_read(0, bytes, sizeof bytes);
 
   if (got > 0)
     watched_list(n);
-  else if (is_end(got))
+  else if (is_input_end(0, got))
     begin_to_end(n);
   else if (is_shortage(errno)) {
     if (!n->unreadable) report_warning_errno("unable to read standard input; trying again");

@@ -146,8 +146,7 @@ static int is_awaited(struct scan *s, char const *name) {
     e->gone_at = deadline_add_ms(clock_now(), AWAY_MS);
   }
   if (deadline_passed(e->gone_at, clock_now())) return 0;
-  s->rescan_at = deadline_earlier(s->rescan_at, e->gone_at);
-  need_look(s, s->rescan_at);
+  scan_at(s, e->gone_at);
   return 1;
 }
 

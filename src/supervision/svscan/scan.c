@@ -215,9 +215,13 @@ void scan_all(struct scan *s) {
   closedir(dir);
 }
 
-void scan_later(struct scan *s, uint32_t ms) {
-  s->rescan_at = deadline_earlier(s->rescan_at, deadline_add_ms(clock_now(), ms));
+void scan_at(struct scan *s, struct deadline when) {
+  s->rescan_at = deadline_earlier(s->rescan_at, when);
   need_look(s, s->rescan_at);
+}
+
+void scan_later(struct scan *s, uint32_t ms) {
+  scan_at(s, deadline_add_ms(clock_now(), ms));
 }
 
 /* HUP: everything anew, also what left on purpose, what is put off, what was complained of. */

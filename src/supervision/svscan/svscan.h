@@ -176,7 +176,8 @@ extern void scan_name(struct scan *, char const *name);
 /* The same of a name that has just been made, which may be about to be renamed. */
 extern void scan_new_name(struct scan *, char const *name);
 extern void scan_rescan(struct scan *);
-/* A full scan in so many milliseconds, unless one is due earlier. */
+/* A full scan at that time, or in so many milliseconds, unless one is due earlier. */
+extern void scan_at(struct scan *, struct deadline when);
 extern void scan_later(struct scan *, uint32_t ms);
 
 /* settle.c */

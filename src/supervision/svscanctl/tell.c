@@ -44,7 +44,7 @@ void tell_scanner(char letter) {
   int fd;
 
   fd = open_control();
-  if (fd < 0 && (errno == ENXIO || errno == ENOENT))
+  if (fd < 0 && errno == ENXIO)
     strerr_dief(EXIT_SYSTEM, "the scanner does not read " CONTROL,
                 ": it is ending, or too old, or could not make it");
   if (fd < 0) strerr_diefusys(EXIT_SYSTEM, "open " CONTROL);
