@@ -42,20 +42,28 @@ static void count_bytes(struct logbuf *buf, size_t got) {
   if (len + got == buf->capacity && !buf->ready) buf->ready = buf->capacity;
 }
 
+static size_t ask_waiting(int fd) {
+  int waiting;
+
+  return ioctl(fd, FIONREAD, &waiting) < 0 || waiting < 0 ? 0 : (size_t)waiting;
+}
+
+/* Nobody else reads meanwhile (deputy.c tells when it did), so what was waiting and was not
+ * read waits still: to ask takes the lock that the pipe's writers fill it under. */
 ssize_t logbuf_read(struct logbuf *buf, int fd, size_t most) {
   size_t len = logbuf_length(buf), room = buf->capacity - len;
   ssize_t got;
 
   if (most < room) room = most;
   if (buf->shared) {
-    int waiting;
-    if (ioctl(fd, FIONREAD, &waiting) < 0 || waiting < 0) waiting = 0;
-    if (waiting && (size_t)waiting < room) room = (size_t)waiting;
-    buf->head->expected = waiting ? room : 0;
+    if (buf->waiting < room) buf->waiting = ask_waiting(fd);
+    if (buf->waiting && buf->waiting < room) room = buf->waiting;
+    buf->head->expected = buf->waiting ? room : 0;
     logbuf_fence();
   }
   got = fd_read(fd, logbuf_data(buf, logbuf_active(buf)) + len, room);
   KILL_POINT(READ);
+  buf->waiting -= got > 0 && (size_t)got < buf->waiting ? (size_t)got : buf->waiting;
   if (got > 0) count_bytes(buf, (size_t)got);
   KILL_POINT(COUNTED);
   if (buf->shared) buf->head->expected = 0;

@@ -109,6 +109,7 @@ struct logbuf {
   struct logplace start; /* where a directory without a record begins */
   size_t ready;          /* bytes of the active half that directories may take */
   int carried;           /* the active half begins inside a line */
+  size_t waiting;        /* bytes that can be read, at least; shared only */
   uint64_t now;          /* the clock after the last read */
 };
 
