@@ -131,6 +131,29 @@ sub test_rising {
   is($number, 20000, 'all of them');
 }
 
+# Each read begins with the time, the lines behind it are a nanosecond later each.
+sub test_gathering {
+  chdir fresh('gathering') or die;
+  my ($fifo, $feed) = fifo('fifo');
+  my $run = start(['t', 's16777215', './main'], fd => $fifo);
+  close $fifo;
+  ok(until_true(sub { -e 'main/current' }), 'a log writer runs');
+  my $most = 50_000;
+  for my $line (1 .. $most) { syswrite $feed, "$line\n" }
+  close $feed;
+  is(finish($run), 0, 'each line was written on its own');
+  my ($reads, $number, $last, $wrong) = (0, 0, 0, 0);
+  for my $line (split /\n/, content('main/current')) {
+    my ($seconds, $ns, $text) = $line =~ /^\@4([0-9a-f]{15})([0-9a-f]{8}) (\d+)$/ or $wrong++, next;
+    my $time = hex($seconds) * 1_000_000_000 + hex $ns;
+    $wrong++ if $text != ++$number;
+    $reads++ if $time != $last + 1;
+    $last = $time;
+  }
+  is("$number $wrong", "$most 0", 'all are there, in order');
+  cmp_ok($reads, '<', $most / 20, 'and was not read on its own') or diag("$reads reads");
+}
+
 # Letters that are no digits of a stamp: otherwise a pattern would sometimes match the time.
 sub random_line {
   my ($kind, $length) = (rand, int rand 80);
@@ -307,6 +330,7 @@ test_input_kinds();
 test_files();
 test_rising();
 test_file_limit();
+test_gathering();
 test_multilog();
 test_signals();
 test_handover();

@@ -21,7 +21,10 @@
 
 #define READ_MAX (256 * 1024)
 #define READ_AGAIN_MS 1000
-#define PIPE_FULL 61440 /* of the usual 65536; the last page may be in part */
+#define BUSY_NS 250000           /* between two reads, */
+#define GATHER_NS 100000         /* then what comes for so long is read at once, */
+#define GATHER_BELOW (32 * 1024) /* unless it was as much */
+#define PIPE_FULL 61440          /* of the usual 65536; the last page may be in part */
 #define PIPE_ROOT (1024 * 1024)
 #define PIPE_USER (256 * 1024)
 
@@ -89,6 +92,25 @@ static void cannot_read(struct logger *logger) {
   logger->look = deadline_add_ms(clock_now(), READ_AGAIN_MS);
 }
 
+/* Who writes line by line, and often, would wake us for each line, and we it from our reading:
+ * that costs both more than the line. So such lines are let come together for a moment, in
+ * which no pipe gets full; a line that comes alone does not wait. */
+static void gather(struct logger *logger, ssize_t got) {
+  struct deadline now = clock_now();
+  int is_next = !deadline_passed(logger->busy, now);
+
+  logger->gather = now;
+  if (is_next && got < GATHER_BELOW && !logbuf_full(&logger->buf))
+    logger->gather.ns += GATHER_NS;
+  logger->busy.ns = now.ns + BUSY_NS;
+}
+
+int input_gathers(struct logger const *logger, struct deadline *until) {
+  if (logger->leaving || deadline_passed(logger->gather, clock_now())) return 0;
+  *until = deadline_earlier(*until, logger->gather);
+  return 1;
+}
+
 /* Once the allowance of a TERM is used up, one byte at a time to the end of the line: what
  * follows is for the next reader. */
 void input_read(struct logger *logger) {
@@ -110,6 +132,7 @@ void input_read(struct logger *logger) {
     logger->allowed -= got;
     if (got >= PIPE_FULL && !logger->grown) grow_pipe(logger);
     logger->flooded = got >= PIPE_FULL ? logger->flooded + 1 : 0;
+    if (logger->unblocked) gather(logger, got);
     return;
   }
   logger->flooded = 0;

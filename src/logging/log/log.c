@@ -187,7 +187,7 @@ static void loop(struct logger *logger) {
     if (logger->give_up || (reads && !wants_input(logger))) return;
     until = deadline_earlier(output_due(logger), jobs_due(logger));
     until = deadline_earlier(until, deputy_due(logger));
-    if (reads && input_pauses(logger, &until)) reads = 0;
+    if (reads && (input_pauses(logger, &until) || input_gathers(logger, &until))) reads = 0;
     if (reads && is_flooded(logger)) {
       input_read(logger);
       continue;
