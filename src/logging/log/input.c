@@ -21,7 +21,7 @@
 
 #define READ_MAX (256 * 1024)
 #define READ_AGAIN_MS 1000
-#define BUSY_NS 250000           /* between two reads, */
+#define SOON_NS 100000           /* after the last input, */
 #define GATHER_NS 100000         /* then what comes for so long is read at once, */
 #define GATHER_BELOW (32 * 1024) /* unless it was as much */
 #define PIPE_FULL 61440          /* of the usual 65536; the last page may be in part */
@@ -97,12 +97,12 @@ static void cannot_read(struct logger *logger) {
  * which no pipe gets full; a line that comes alone does not wait. */
 static void gather(struct logger *logger, ssize_t got) {
   struct deadline now = clock_now();
-  int is_next = !deadline_passed(logger->busy, now);
+  int is_soon = !deadline_passed(logger->soon, now);
 
   logger->gather = now;
-  if (is_next && got < GATHER_BELOW && !logbuf_full(&logger->buf))
+  if (is_soon && got < GATHER_BELOW && !logbuf_full(&logger->buf))
     logger->gather.ns += GATHER_NS;
-  logger->busy.ns = now.ns + BUSY_NS;
+  logger->soon.ns = logger->gather.ns + SOON_NS;
 }
 
 int input_gathers(struct logger const *logger, struct deadline *until) {

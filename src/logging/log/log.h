@@ -44,8 +44,8 @@ struct logger {
   int unblocked;          /* descriptor 0 is a description of our own that does not block */
   unsigned flooded;       /* so often the last reads got all there was room for */
   int grown;              /* the pipe was made larger, or cannot be */
-  struct deadline busy;   /* input before then comes soon after the last */
-  struct deadline gather; /* with more than one in sight, nothing is read before then */
+  struct deadline soon;   /* input before then comes soon after the last */
+  struct deadline gather; /* as it does: nothing is read before then */
   int ended;              /* end of input seen */
   int leaving;            /* TERM: take what is there, then exit */
   int give_up;            /* a second TERM while the disk refuses */
