@@ -96,10 +96,12 @@ void tree_search(struct tree_search *search) {
 
   search->found = 0;
   search->first = 0;
-  /* A system that makes no such lists is taken for one where nobody is left. Whether there are
-   * any children at all can be asked without a descriptor. */
-  search->unknown = !walk_children(walk.self, visit, &walk) && errno != ENOENT &&
-                    child_peek_any(&pid, &wstat) >= 0;
+  search->unknown = 0;
+  /* Mostly nobody is left, which can be asked without a descriptor, and in a tenth of the time.
+   */
+  if (child_peek_any(&pid, &wstat) < 0 && errno == ECHILD) return;
+  /* A system that makes no such lists is taken for one where nobody is left. */
+  search->unknown = !walk_children(walk.self, visit, &walk) && errno != ENOENT;
 }
 
 void tree_signal_below(pid_t pid, int sig) {
