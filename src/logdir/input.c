@@ -48,8 +48,9 @@ static size_t ask_waiting(int fd) {
   return ioctl(fd, FIONREAD, &waiting) < 0 || waiting < 0 ? 0 : (size_t)waiting;
 }
 
-/* Nobody else reads meanwhile (deputy.c tells when it did), so what was waiting and was not
- * read waits still: to ask takes the lock that the pipe's writers fill it under. */
+/* What was waiting and was not read waits still, when nothing else was done since: to ask takes
+ * the lock that the pipe's writers fill it under. Who believed in bytes that another has read
+ * would, killed now, leave as many NULs to the next. */
 ssize_t logbuf_read(struct logbuf *buf, int fd, size_t most) {
   size_t len = logbuf_length(buf), room = buf->capacity - len;
   ssize_t got;
@@ -68,6 +69,20 @@ ssize_t logbuf_read(struct logbuf *buf, int fd, size_t most) {
   KILL_POINT(COUNTED);
   if (buf->shared) buf->head->expected = 0;
   return got;
+}
+
+void logbuf_forget_waiting(struct logbuf *buf) {
+  buf->waiting = 0;
+}
+
+int logbuf_has_lines(struct logbuf const *buf, size_t got, size_t lines) {
+  char const *end = logbuf_data(buf, logbuf_active(buf)) + logbuf_length(buf), *at = end - got;
+
+  while (lines && at < end && (at = memchr(at, '\n', (size_t)(end - at)))) {
+    lines--;
+    at++;
+  }
+  return !lines;
 }
 
 void logbuf_resume(struct logbuf *buf) {

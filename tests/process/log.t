@@ -8,6 +8,7 @@ use LogTest;
 use Test::More;
 use Fcntl;
 use POSIX ();
+use Time::HiRes ();
 
 my $dir = work_dir();
 
@@ -139,7 +140,9 @@ sub test_gathering {
   close $fifo;
   ok(until_true(sub { -e 'main/current' }), 'a log writer runs');
   my $most = 50_000;
+  my $began = Time::HiRes::time();
   for my $line (1 .. $most) { syswrite $feed, "$line\n" }
+  my $each = (Time::HiRes::time() - $began) / $most * 1e6;
   close $feed;
   is(finish($run), 0, 'each line was written on its own');
   my ($reads, $number, $last, $wrong) = (0, 0, 0, 0);
@@ -151,7 +154,10 @@ sub test_gathering {
     $last = $time;
   }
   is("$number $wrong", "$most 0", 'all are there, in order');
-  cmp_ok($reads, '<', $most / 20, 'and was not read on its own') or diag("$reads reads");
+SKIP: {
+    skip sprintf('a line took %.1f us to write, few can come within a moment', $each), 1 if $each > 5;
+    cmp_ok($reads, '<', $most / 20, 'and was not read on its own') or diag("$reads reads");
+  }
 }
 
 # Letters that are no digits of a stamp: otherwise a pattern would sometimes match the time.

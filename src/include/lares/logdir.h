@@ -109,7 +109,7 @@ struct logbuf {
   struct logplace start; /* where a directory without a record begins */
   size_t ready;          /* bytes of the active half that directories may take */
   int carried;           /* the active half begins inside a line */
-  size_t waiting;        /* bytes that can be read, at least; shared only */
+  size_t waiting;        /* bytes that can be read at once, at least; shared only */
   uint64_t now;          /* the clock after the last read */
 };
 
@@ -145,6 +145,10 @@ extern void logbuf_release(struct logbuf *);
 /* One read() of at most that many bytes: their number, 0 at the end of input, -1. There must be
  * room (logbuf_turn makes it). */
 extern ssize_t logbuf_read(struct logbuf *, int fd, size_t most);
+/* Something else was done since the last read. */
+extern void logbuf_forget_waiting(struct logbuf *);
+/* Are there so many ends of lines in the `got` bytes that were read last? */
+extern int logbuf_has_lines(struct logbuf const *, size_t got, size_t lines);
 /* Ends the last line if it has no end. */
 extern void logbuf_finish_line(struct logbuf *);
 /* After logbuf_map and the opening of the directories: goes on with what was left. */

@@ -251,7 +251,7 @@ void deputy_leave(struct logger *logger) {
 
   if (!deputy->pid || atomic_compare_exchange_strong(&deputy->words->owner, &busy, DEPUTY_REST))
     return;
-  logger->buf.waiting = 0; /* it has read */
+  logbuf_forget_waiting(&logger->buf);
   if (fd_write(deputy->ask, "", 1) == 1 &&
       clock_poll(&fds, 1, deadline_add_ms(clock_now(), ANSWER_MS)) == 1 &&
       fd_read(deputy->answer, &byte, 1) == 1) {

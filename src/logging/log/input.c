@@ -21,10 +21,7 @@
 
 #define READ_MAX (256 * 1024)
 #define READ_AGAIN_MS 1000
-#define SOON_NS 100000           /* after the last input, */
-#define GATHER_NS 100000         /* then what comes for so long is read at once, */
-#define GATHER_BELOW (32 * 1024) /* unless it was as much */
-#define PIPE_FULL 61440          /* of the usual 65536; the last page may be in part */
+#define PIPE_FULL 61440 /* of the usual 65536; the last page may be in part */
 #define PIPE_ROOT (1024 * 1024)
 #define PIPE_USER (256 * 1024)
 
@@ -49,6 +46,7 @@ void input_prepare(struct logger *logger) {
     else
       logger->eager = logger->unblocked = 1;
   }
+  gather_prepare(logger);
 }
 
 /* Outside a stop the end of the pipe is no reason to end: whoever wrote is dead, and so are,
@@ -92,25 +90,6 @@ static void cannot_read(struct logger *logger) {
   logger->look = deadline_add_ms(clock_now(), READ_AGAIN_MS);
 }
 
-/* Who writes line by line, and often, would wake us for each line, and we it from our reading:
- * that costs both more than the line. So such lines are let come together for a moment, in
- * which no pipe gets full; a line that comes alone does not wait. */
-static void gather(struct logger *logger, ssize_t got) {
-  struct deadline now = clock_now();
-  int is_soon = !deadline_passed(logger->soon, now);
-
-  logger->gather = now;
-  if (is_soon && got < GATHER_BELOW && !logbuf_full(&logger->buf))
-    logger->gather.ns += GATHER_NS;
-  logger->soon.ns = logger->gather.ns + SOON_NS;
-}
-
-int input_gathers(struct logger const *logger, struct deadline *until) {
-  if (logger->leaving || deadline_passed(logger->gather, clock_now())) return 0;
-  *until = deadline_earlier(*until, logger->gather);
-  return 1;
-}
-
 /* Once the allowance of a TERM is used up, one byte at a time to the end of the line: what
  * follows is for the next reader. */
 void input_read(struct logger *logger) {
@@ -132,7 +111,7 @@ void input_read(struct logger *logger) {
     logger->allowed -= got;
     if (got >= PIPE_FULL && !logger->grown) grow_pipe(logger);
     logger->flooded = got >= PIPE_FULL ? logger->flooded + 1 : 0;
-    if (logger->unblocked) gather(logger, got);
+    gather_read(logger, (size_t)got);
     return;
   }
   logger->flooded = 0;

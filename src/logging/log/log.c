@@ -173,7 +173,7 @@ static void loop(struct logger *logger) {
     struct pollfd fds[2 + LOG_ACTIONS_MAX] = {{.fd = logger->signals, .events = POLLIN}};
     struct deadline until;
     unsigned count = 1;
-    int reads, ready;
+    int reads, ready, gathers;
 
     deputy_enter(logger);
     reads = output_write(logger);
@@ -187,7 +187,10 @@ static void loop(struct logger *logger) {
     if (logger->give_up || (reads && !wants_input(logger))) return;
     until = deadline_earlier(output_due(logger), jobs_due(logger));
     until = deadline_earlier(until, deputy_due(logger));
-    if (reads && (input_pauses(logger, &until) || input_gathers(logger, &until))) reads = 0;
+    if (reads && input_pauses(logger, &until)) reads = 0;
+    gathers = reads && gather_waits(logger, &until);
+    if (gathers) reads = 0;
+    if (!reads) logbuf_forget_waiting(&logger->buf);
     if (reads && is_flooded(logger)) {
       input_read(logger);
       continue;
@@ -202,7 +205,7 @@ static void loop(struct logger *logger) {
       continue;
     }
     if (fds[0].revents) handle_signals(logger);
-    if (fds[0].revents || !ready) deputy_mend(logger);
+    if (fds[0].revents || (!ready && !gathers)) deputy_mend(logger);
     if (!reads) continue;
     if (fds[1].revents || logger->eager)
       input_read(logger);

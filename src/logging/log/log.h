@@ -39,18 +39,20 @@ struct logger {
   int working; /* one of them has programs to run */
   int hurry;   /* a second TERM: wait for no program */
   struct deputy deputy;
-  int signals;            /* owned: selfpipe */
-  int eager;              /* read without asking poll() */
-  int unblocked;          /* descriptor 0 is a description of our own that does not block */
-  unsigned flooded;       /* so often the last reads got all there was room for */
-  int grown;              /* the pipe was made larger, or cannot be */
-  struct deadline soon;   /* input before then comes soon after the last */
-  struct deadline gather; /* as it does: nothing is read before then */
-  int ended;              /* end of input seen */
-  int leaving;            /* TERM: take what is there, then exit */
-  int give_up;            /* a second TERM while the disk refuses */
-  int64_t allowed;        /* leaving: bytes that were there when it came */
-  int unreadable;         /* a read failed: said once, tried again at look */
+  int signals;      /* owned: selfpipe */
+  int eager;        /* read without asking poll() */
+  int unblocked;    /* descriptor 0 is a description of our own that does not block */
+  unsigned flooded; /* so often the last reads got all there was room for */
+  int grown;        /* the pipe was made larger, or cannot be */
+  int gathers;      /* it may, see gather.c */
+  int gathered;     /* what is read next is what has come together until gather */
+  struct deadline gather;
+  struct deadline right_behind; /* of the last input */
+  int ended;                    /* end of input seen */
+  int leaving;                  /* TERM: take what is there, then exit */
+  int give_up;                  /* a second TERM while the disk refuses */
+  int64_t allowed;              /* leaving: bytes that were there when it came */
+  int unreadable;               /* a read failed: said once, tried again at look */
   struct deadline look;
   int deaf; /* signals could not be read: said once */
 };
@@ -63,8 +65,11 @@ extern void input_hold(struct logger *);
 extern int64_t input_waiting(void);
 /* Reads once, if that does not block. */
 extern void input_read(struct logger *);
-/* Is to be read later, *until at the latest? */
-extern int input_gathers(struct logger const *, struct deadline *until);
+
+/* Whether input may be let come together; after each read; and whether to wait, to *until. */
+extern void gather_prepare(struct logger *);
+extern void gather_read(struct logger *, size_t got);
+extern int gather_waits(struct logger const *, struct deadline *until);
 
 #define say_warning(logger, ...)                                                               \
   do                                                                                           \
