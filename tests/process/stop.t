@@ -35,6 +35,21 @@ sub names_of { return sort map { $_->{name} } descendants($_[0]) }
     leave_service($dir, $pid);
 }
 
+# --- what ends us at the same time is heard before a death, which would be followed by a start ---
+{
+    my $dir = make_service(tmp('together'), run => ['sleep', '1000'], files => { 'restart-delays' => "0\n" });
+    my $pid = supervise($dir);
+    my $service = wait_state($dir, state => 'up')->{pid};
+    signal($pid, 'STOP');
+    wait_for { process_info($pid)->{state} eq 'T' } 'the supervisor to stop';
+    signal($service, 'KILL');
+    wait_for { process_info($service)->{state} eq 'Z' } 'the death';
+    signal($pid, 'TERM');
+    signal($pid, 'CONT');
+    is(wait_exit($pid)->{exit}, 0, 'a service that dies together with a TERM to its supervisor');
+    is(read_state($dir)->{starts}, 1, '... is not started once more');
+}
+
 # --- a paused service ends too ---
 {
     my $dir = make_service(tmp('paused'), run => ['sleep', '1000']);

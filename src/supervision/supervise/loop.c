@@ -273,9 +273,10 @@ void loop(struct supervisor *s, int selfpipe) {
     }
     if (fds[WATCH_NOTIFY].revents && s->notify == notify && notify >= 0) read_notify(s);
     if (fds[WATCH_SD].revents && s->sd.fd == sd && sd >= 0 && sd_read(s) < 0) cannot_read(s);
-    /* A death is asked for before the signal is read, which can wait until after the start. */
-    if (s->more_deaths || fds[WATCH_SIGNALS].revents) reap(s);
-    if (fds[WATCH_SIGNALS].revents && !s->quit) read_signals(s);
+    if (s->more_deaths) reap(s);
+    /* Those that end us come before SIGCHLD: what dies together with them is not started again.
+     */
+    if (fds[WATCH_SIGNALS].revents) read_signals(s);
     if (fds[WATCH_ADOPTED].revents && s->child.pidfd == adopted && adopted >= 0)
       adopted_ended(s);
     if (fds[WATCH_STRAY].revents) rest_ended(s);
