@@ -115,6 +115,17 @@ static int read_values(struct reading *reading) {
   return 1;
 }
 
+/* It is there, but what is it? A logger is not done without because of that. */
+static void mark_keep(struct reading *reading, struct mark_row const *row) {
+  if (reading->before->is_read) {
+    reading->svdir.has |= reading->before->has & row->has;
+    complain(reading, row->file, "what held before");
+  } else {
+    reading->svdir.has |= row->has;
+    complain(reading, row->file, "what its name says");
+  }
+}
+
 static int read_marks(struct reading *reading) {
   struct svdir *svdir = &reading->svdir;
   struct file_age age;
@@ -133,8 +144,7 @@ static int read_marks(struct reading *reading) {
       complain(reading, svdir_marks[i].file, "nothing, as if it were not there");
       break;
     case VALUE_LOST:
-      svdir->has |= reading->before->has & svdir_marks[i].has;
-      complain(reading, svdir_marks[i].file, "what held before");
+      mark_keep(reading, &svdir_marks[i]);
       break;
     case VALUE_EXHAUSTED:
       return 0;
@@ -202,6 +212,7 @@ static int read_files(struct svdir *out, int dir, uint64_t seen, svdir_complain 
   reading.before = out;
   svdir_default(&reading.svdir);
   if (!read_values(&reading) || !read_marks(&reading)) return 0;
+  reading.svdir.is_read = 1;
   *out = reading.svdir;
   return 1;
 }

@@ -113,7 +113,9 @@ static void test_marks(void) {
   need(!mkdir(case_path("needs"), 0755));
   svdir_default(&svdir);
   read_again(STAT, "finish", EIO);
-  is_int(svdir.has, HAS_DOWN | HAS_NEEDS, "the first time a file is not there");
+  is_int(svdir.has, HAS_FINISH | HAS_DOWN | HAS_NEEDS, "the first time its name is believed");
+  is_str(complaints.text, "finish|cannot be looked at: Input/output error|what its name says",
+         "the first time");
   read_again(NOTHING, "", 0);
   for (unsigned i = 0; i < MARK_COUNT; i++) {
     char const *file = svdir_marks[i].file;

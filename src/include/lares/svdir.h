@@ -49,7 +49,8 @@ struct svdir_age {
 };
 
 struct svdir {
-  uint32_t has; /* enum svdir_has */
+  uint32_t has;    /* enum svdir_has */
+  uint8_t is_read; /* not only the defaults */
   uint8_t type, restart, kill_mode;
   uint8_t down_signal, reload_signal; /* signal numbers: TERM, HUP */
   uint8_t notify_sd;                  /* `notify` says sd */
@@ -76,10 +77,10 @@ typedef void svdir_complain(void *context, char const *file, char const *wrong,
 extern void svdir_default(struct svdir *);
 /* Read the directory `dir` ("." for the present one), quickly enough for each start of a
  * service and without allocation. *out holds what was read before, or the defaults: what a disk
- * that fails does not say stays as it is there. 1, or 0 with errno when the directory itself
- * cannot be listed, or when we are out of descriptors or memory (the files are not to blame,
- * what was read before is the better answer); then *out is unchanged. The complainer may be
- * null. */
+ * that fails does not say stays as it is there, and what is listed for the first time is taken
+ * for what it is to be. 1, or 0 with errno when the directory itself cannot be listed, or when
+ * we are out of descriptors or memory (the files are not to blame, what was read before is the
+ * better answer); then *out is unchanged. The complainer may be null. */
 extern int svdir_read(struct svdir *out, char const *dir, svdir_complain *, void *context);
 
 /* The names of the present directory, as last listed; to begin with all zero. */
