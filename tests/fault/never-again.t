@@ -12,6 +12,7 @@ use Lares::Sd;
 use Lares::State;
 use POSIX ();
 use Test::More;
+use Time::HiRes ();
 
 my $number = 0;
 
@@ -320,6 +321,40 @@ for my $how (qw(stop vanish)) {
     ok(eval { wait_state($web, state => 'waiting') }, 'a need that could not be looked at is not forgotten') or diag($@);
     wait_state($db, state => 'down');
     leave_service($web, $pid);
+    leave_service($db, $needed);
+}
+
+# A registration that could not be read was removed and made anew: a need that looked in between ended first.
+{
+    my $scan = tmp('registered');
+    my ($db, $web) = ("$scan/db", "$scan/web");
+    my %files = ('restart-delays' => "0\n", 'timeout-kill' => "2000\n");
+    make_service($db, run => [probe("$db.report", 'sleep')], files => \%files);
+    make_service($web, run => [probe("$web.report", 'sleep')], files => { %files, 'needs/db' => '' });
+    my $start = sub {
+        my ($dir, $env) = @_;
+        return spawn([faulty('supervise'), '-n', $scan, $dir =~ s{.*/}{}r], cwd => $scan, env => $env, stderr => "$dir.err", quiet => 1);
+    };
+    my $needed = $start->($db, no_fault());
+    my $first  = $start->($web, no_fault());
+    wait_state($web, state => 'up');
+    my $link = sub { (Time::HiRes::lstat("$db/supervise/dependents/web"))[10] }; # when it was made
+    my $made = wait_for { $link->() } 'it to be known';
+    kill9($first);
+    wait_exit($first);
+    my ($board, $env) = faults('readlinkat:1:ENOMEM:ms:300');
+    my $next = $start->($web, $env);
+    wait_state($web, state => 'up', adopted => 1);
+    wait_for { board($board)->{failed} > 1 } 'it not to know whether it is registered';
+    control($web, 'p');
+    wait_state($web, paused => 1); # so it is through with that
+    is($link->() // 'gone', $made, 'a registration that cannot be read stays');
+    control($web, 'c');
+    control($db, 'd');
+    wait_state($db, state => 'down');
+    my ($end, $before) = map { (grep { $_->{event} eq 'run-died' } read_history($_))[-1] } $db, $web;
+    ok($before && $before->{at} <= $end->{at}, '... and counts');
+    leave_service($web, $next);
     leave_service($db, $needed);
 }
 

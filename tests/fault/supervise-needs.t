@@ -48,7 +48,7 @@ sub deaths_of {
 sub in_order {
     my ($s, $name, %before) = @_;
     my $said = join '', map { file_text("$_.err") // '' } $db, $web;
-    return if $said =~ /unable to (?:register|look|use|read|listen)|without waiting/;
+    return if $said =~ /unable to (?:register|note|look|use|read|listen)|without waiting/;
     my ($first, $last) = map { (deaths_of($_))[-1] } $web, $db;
     return if $said =~ /unable to write/ && deaths_of($db) == $before{$db};
     die "$name: ended before who needs it\n" if $first->{at} > $last->{at};

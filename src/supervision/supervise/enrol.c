@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,18 @@
 
 #define IN_NEEDED "dependents/"
 
+/* Another text: who looks for the link meanwhile finds one. */
+static int exchange_link(int dir, char const *name, char const *text) {
+  char beside[sizeof DIR_RECORDED + 2 + PATH_NAME_MAX];
+  char const *base = strrchr(name, '/') + 1;
+
+  memcpy(beside, name, (size_t)(base - name));
+  beside[base - name] = '.'; /* no service's name */
+  strcpy(beside + (base - name) + 1, base);
+  if (unlinkat(dir, beside, 0) < 0 && errno != ENOENT) return 0;
+  return !symlinkat(text, dir, beside) && !renameat(dir, beside, dir, name);
+}
+
 static int put_link(int dir, char const *name, char const *text) {
   char there[PATH_MAX];
   ssize_t len;
@@ -25,7 +38,8 @@ static int put_link(int dir, char const *name, char const *text) {
   if (errno != EEXIST) return 0;
   len = readlinkat(dir, name, there, sizeof there);
   if (len >= 0 && (size_t)len == strlen(text) && !memcmp(there, text, (size_t)len)) return 1;
-  return !unlinkat(dir, name, 0) && !symlinkat(text, dir, name);
+  if (len < 0 && is_shortage(errno)) return 0; /* it may be the one */
+  return exchange_link(dir, name, text);
 }
 
 /* For whoever supervises us next. */
