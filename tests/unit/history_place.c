@@ -158,6 +158,28 @@ static void test_damaged(void) {
   ok(h.records == 3 && !h.lost, "the place itself may be damaged");
 }
 
+static uint64_t open_again(void) {
+  struct history_record last;
+
+  close(writer.fd);
+  need(history_open(&writer, file, 64, &last));
+  return last.sequence;
+}
+
+/* The highest number is believed only of a record that is whole. */
+static void test_opened_again(void) {
+  begin(64);
+  is_int((int64_t)open_again(), 0, "an empty journal");
+  append(100);
+  is_int((int64_t)open_again(), 100, "the newest of a ring");
+  spoil(99 % 64);
+  is_int((int64_t)open_again(), 99, "the newest is damaged");
+  append(1);
+  is_int((int64_t)open_again(), 100, "its place is written anew");
+  need(pwrite(writer.fd, "\x40", 1, 7 * HISTORY_RECORD_SIZE + 4) == 1);
+  is_int((int64_t)open_again(), 100, "a damaged number that is higher than all");
+}
+
 static void test_anew(void) {
   struct heard h;
 
@@ -213,6 +235,7 @@ int main(void) {
   test_raced();
   test_enough();
   test_damaged();
+  test_opened_again();
   test_anew();
   test_another_with_the_same_numbers();
   (void)unlink(file);
