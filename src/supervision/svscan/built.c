@@ -43,6 +43,7 @@ int built_from(char const *name, char *path, unsigned size) {
 int built_is_directory(char const *path) {
   struct stat st;
 
+  errno = 0;
   return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
@@ -103,8 +104,10 @@ static int add_link(void *context, char const *name) {
   if (!path_join(path, sizeof path, l->dir, name) ||
       !path_join(target, sizeof target, l->from, name))
     return 0;
-  if (!l->is_log && !strcmp(name, "log") && built_is_directory(target))
-    return 1; /* the next level */
+  if (!l->is_log && !strcmp(name, "log")) {
+    if (built_is_directory(target)) return 1; /* the next level */
+    if (passing(errno)) return 0;
+  }
   return !symlink(target, path) || errno == EEXIST;
 }
 

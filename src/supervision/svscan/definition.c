@@ -184,17 +184,18 @@ struct applied definition_apply(struct scan *s, char const *name) {
   return a;
 }
 
-void definition_tidy(struct scan *s, char const *name) {
+int definition_tidy(struct scan *s, char const *name) {
   char log[PATH_SIZE];
 
-  if (s->stopping || s->lost || !definition_gone(s, name)) return;
+  if (s->stopping || s->lost || !definition_gone(s, name)) return 1;
   /* A supervisor shall not lose its files. */
   if (!path_join(log, sizeof log, name, "log") || built_is_held(name) || built_is_held(log))
-    return;
-  if (built_remove(name)) return;
+    return 1;
+  if (built_remove(name)) return 1;
   if (trouble(s, TROUBLE_BUILD))
     report_warning_errno("unable to take `", name, "' away, which is not defined any more");
   scan_later(s, RETRY_MS);
+  return 0;
 }
 
 void definition_watch(struct scan *s, struct entry *e) {

@@ -49,7 +49,7 @@ extern void definition_believe(struct entry *);
 /* Has it been built from something that is gone? Changes nothing. */
 extern int definition_gone(struct scan *, char const *name);
 /* Nothing runs there any more: take away what was built, if its definition has gone. */
-extern void definition_tidy(struct scan *, char const *name);
+extern int definition_tidy(struct scan *, char const *name);
 /* The entry is a built one: watch what it is built from. */
 extern void definition_watch(struct scan *, struct entry *);
 /* Something happened in what the entry is built from; names: one came or went. */

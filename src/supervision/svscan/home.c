@@ -236,7 +236,10 @@ static void find_one(struct scan *s, char const *name) {
     return;
   }
   e = entry_new(s, name, dev, ino, PHASE_GOING);
-  if (!e) return; /* the record stays for the next scanner */
+  if (!e) {
+    s->unfound = 1;
+    return;
+  }
   e->flags |= ENTRY_RECORDED | ENTRY_VANISHED;
   if (!stop_found(s, e, "' has vanished while no scanner ran: stopping it"))
     entry_advance(s, e);

@@ -23,6 +23,7 @@ static struct entry *add(struct scan *s, char const *name, struct verdict const 
   if (trouble(s, TROUBLE_MEMORY)) report_warning_errno("unable to take up ", name);
   scan_later(s, RETRY_MS);
   s->unseen = s->unlisted = 1;
+  s->unfound = 1; /* it may vanish before, and run */
   return 0;
 }
 
@@ -45,6 +46,12 @@ static void follow_definition(struct scan *s, struct entry *e) {
   e->flags |= ENTRY_BUILT;
   definition_watch(s, e);
   (void)definition_apply(s, e->name);
+}
+
+/* It could not be told before that it is built, or what it is built from was not there yet. */
+static int is_unfollowed(struct scan const *s, struct entry const *e) {
+  return e->phase == PHASE_ACTIVE &&
+         (!(e->flags & ENTRY_BUILT) || (s->inotify >= 0 && e->watch_definition < 0));
 }
 
 static void take_up(struct scan *s, char const *name, struct verdict const *v, int built) {
@@ -119,7 +126,7 @@ void scan_name(struct scan *s, char const *name) {
   if (s->stopping || s->lost || name[0] == '.') return;
   e = entry_find(s, name);
   applied = definition_apply(s, name);
-  if (applied.wrong && !e) definition_tidy(s, name);
+  if (applied.wrong && !e && !definition_tidy(s, name)) return; /* tried again */
   name_judge(name, &v);
   if (!v.reason) v.reason = applied.wrong;
   if (applied.own && !e)
@@ -130,8 +137,7 @@ void scan_name(struct scan *s, char const *name) {
     /* It may be a service that runs, under a supervisor of a scanner before us. */
     if (!e || e->phase == PHASE_REJECTED) s->unseen = s->unlisted = 1;
   }
-  if (e && applied.built && e->phase == PHASE_ACTIVE && !(e->flags & ENTRY_BUILT))
-    follow_definition(s, e); /* it could not be told before */
+  if (e && applied.built && is_unfollowed(s, e)) follow_definition(s, e);
   if (e && !look_again(s, e, &v)) return;
   if (v.reason == ENOENT || v.reason == ENAMETOOLONG) return;
   if (!entry_find(s, name)) take_up(s, name, &v, applied.built);

@@ -94,7 +94,7 @@ static void release(struct scan *s, struct entry *e) {
   orphan_forget(s, e, LOGGER);
   entry_free(s, e);
   if (s->stopping) return;
-  definition_tidy(s, name);
+  (void)definition_tidy(s, name);
   scan_name(s, name);
   if (entry_of_inode(s, dev, ino) || !(alias = entry_alias_of(s, dev, ino))) return;
   memcpy(name, alias->name, strlen(alias->name) + 1);

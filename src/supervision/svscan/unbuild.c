@@ -109,16 +109,18 @@ static int is_own(char const *name, char const *from) {
   return len == strlen(name) && !memcmp(base, name, len);
 }
 
-/* Nothing in it but the mark. */
+/* Nothing in it but the mark: -1 when that cannot be told now, with errno. */
 static int is_bare(char const *name) {
   struct dirent *d;
-  int bare = 1;
+  int bare = 1, error;
   DIR *dir = opendir(name);
 
-  while (dir && bare && (d = readdir(dir)))
+  if (!dir) return -1;
+  while (bare && (errno = 0, d = readdir(dir)))
     bare = !strcmp(d->d_name, BUILDING) || !strcmp(d->d_name, ".") || !strcmp(d->d_name, "..");
-  if (dir) closedir(dir);
-  return dir && bare;
+  error = bare ? errno : 0;
+  closedir(dir);
+  return error ? (errno = error, -1) : bare;
 }
 
 /* What is not ours (logs, files of the service) stays, and with it the directory. From here on
@@ -126,6 +128,7 @@ static int is_bare(char const *name) {
 int built_remove(char const *name) {
   char from[PATH_SIZE], dir[PATH_SIZE], log[PATH_SIZE], mark[PATH_SIZE], begun[PATH_SIZE];
   struct level l = {.dir = name, .from = from}, inner = {.dir = dir, .from = log, .is_log = 1};
+  int bare;
 
   if (!built_from(name, from, sizeof from) || !path_join(log, sizeof log, from, "log") ||
       !path_join(dir, sizeof dir, name, "log") || !path_join(mark, sizeof mark, name, BUILT) ||
@@ -141,7 +144,8 @@ int built_remove(char const *name) {
   if (path_join(log, sizeof log, name, BUILDING ".new")) (void)unlink(log);
   /* Of an instance the directory itself was the wish for it. */
   if (!is_own(name, from)) return !unlink(begun);
-  if (!is_bare(name)) return 1;
+  bare = is_bare(name);
+  if (bare <= 0) return !bare;
   /* Killed in between, we leave nothing that nobody knows. */
   built_clear_place();
   if (!rename(name, PLACE)) {
