@@ -7,6 +7,7 @@
 
 #define NS_PER_S 1000000000ll
 #define NS_PER_MS 1000000ll
+#define NO_POLL_MS 10
 
 struct deadline clock_now(void) {
   struct timespec ts = {0};
@@ -58,6 +59,10 @@ int clock_poll(struct pollfd *fds, nfds_t count, struct deadline until) {
     ready = ppoll(fds, count, timeout, 0);
     if (ready > 0) return ready;
     if (!ready && timeout && deadline_passed(until, clock_now())) return 0;
-    if (ready < 0 && errno != EINTR) return -1;
+    if (ready < 0 && errno != EINTR) {
+      int saved = errno;
+      clock_pause_until(deadline_earlier(until, deadline_add_ms(clock_now(), NO_POLL_MS)));
+      return (errno = saved, -1);
+    }
   }
 }

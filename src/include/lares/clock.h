@@ -45,7 +45,8 @@ extern struct deadline deadline_earlier(struct deadline a, struct deadline b);
 extern int deadline_passed(struct deadline t, struct deadline now);
 
 /* poll() until a descriptor is ready or the deadline has really passed: restarts after EINTR
- * and never returns 0 early. The number of ready descriptors, 0, or -1 with errno. */
+ * and never returns 0 early. The number of ready descriptors, 0, or -1 with errno: for want of
+ * kernel memory, and some milliseconds later, so that who asks again burns no processor. */
 extern int clock_poll(struct pollfd *fds, nfds_t count, struct deadline until);
 
 /* For who cannot even wait for events, so as not to ask again at once. */
