@@ -22,12 +22,13 @@ int channel_make(char const *file, mode_t mode) {
 
 int channel_open_read(char const *file) {
   struct stat st;
-  int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+  int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW), error;
 
   if (fd < 0) return -1;
-  if (!fstat(fd, &st) && S_ISFIFO(st.st_mode)) return fd;
+  error = fstat(fd, &st) < 0 ? errno : S_ISFIFO(st.st_mode) ? 0 : EPROTO;
+  if (!error) return fd;
   close(fd);
-  errno = EPROTO;
+  errno = error;
   return -1;
 }
 

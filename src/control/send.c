@@ -17,16 +17,17 @@
 static int open_fifo(char const *dir, char const *name) {
   char path[PATH_ROOM];
   struct stat st;
-  int fd;
+  int fd, error;
 
   if (!path_join(path, sizeof path, dir, name)) return -1;
   do
     fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   while (fd < 0 && errno == EINTR);
   if (fd < 0) return -1;
-  if (!fstat(fd, &st) && S_ISFIFO(st.st_mode)) return fd;
+  error = fstat(fd, &st) < 0 ? errno : S_ISFIFO(st.st_mode) ? 0 : EINVAL;
+  if (!error) return fd;
   close(fd);
-  errno = EINVAL;
+  errno = error;
   return -1;
 }
 
