@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <skalibs/allreadwrite.h>
+
 int channel_make(char const *file, mode_t mode) {
   struct stat st;
 
@@ -64,7 +66,7 @@ int channel_poke_at(int dir, char const *file, char const *letters) {
   if (fd < 0) return 0;
   if (!fstat(fd, &st)) {
     if (S_ISFIFO(st.st_mode))
-      put = write(fd, letters, strlen(letters));
+      put = fd_write(fd, letters, strlen(letters));
     else
       errno = EPROTO;
   }

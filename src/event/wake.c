@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <skalibs/allreadwrite.h>
+
 #include <lares/path.h>
 
 #include "name.h"
@@ -46,7 +48,7 @@ static void wake_one(int dir, char const *name, char const *letters, size_t len)
     return;
   }
   if (!hidden && !fstat(fd, &st) && S_ISFIFO(st.st_mode))
-    if (write(fd, letters, len) < 0 && errno == EPIPE) unlinkat(dir, name, 0);
+    if (fd_write(fd, letters, len) < 0 && errno == EPIPE) unlinkat(dir, name, 0);
   close(fd);
 }
 
