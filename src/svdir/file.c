@@ -34,7 +34,8 @@ static char const *kind_name(mode_t mode) {
 }
 
 static int is_exhaustion(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR;
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR ||
+         error == EAGAIN;
 }
 
 /* The file may be as good as ever: it is the disk, or the machine that it is on. */
