@@ -15,7 +15,7 @@ $no_call{$_} = 1 for qw(__errno_location __gmon_start__ __libc_start_main __stac
     strncasecmp strncat strncmp strncpy strnlen strrchr strsep strspn strstr strtok_r environ unsetenv sysconf snprintf);
 my %why = (
     (map { ($_ => 'cannot fail') } qw(getpriority getpid getppid getpgrp geteuid getuid getgid getegid umask sched_yield)),
-    (map { ($_ => 'fails for wrong arguments only') } qw(munmap sigtimedwait posix_spawnattr_init posix_spawnattr_destroy posix_spawnattr_setflags posix_spawnattr_setsigmask posix_spawnattr_setsigdefault sigaction signal sigprocmask setitimer raise getrlimit prctl)),
+    (map { ($_ => 'fails for wrong arguments only') } qw(munmap sigtimedwait posix_spawnattr_init posix_spawnattr_destroy posix_spawnattr_setflags posix_spawnattr_setsigmask posix_spawnattr_setsigdefault sigaction signal sigprocmask setitimer raise getrlimit prctl clock_getres)),
     (map { ($_ => 'fails by whom it is about, not for want of something') } qw(setpriority kill getpgid getsid setsid setpgid setrlimit isatty)),
     (map { ($_ => 'fails for a time that it cannot tell only') } qw(gmtime_r localtime_r mktime)),
     (map { ($_ => 'as malloc, inside the C library; in place of the program that is to be run') } qw(posix_spawn_file_actions_init posix_spawn_file_actions_adddup2 posix_spawn_file_actions_destroy)),

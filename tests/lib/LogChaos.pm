@@ -23,21 +23,22 @@ our @EXPORT = qw(chaos_round);
 use constant DAY => 86400;
 my $faulty = log_program() =~ s{bin/lares-log$}{fault/lares-log}r;
 
-# None of them changes lines in what it hands on with exit 0, but for points, which are in no line.
+# None of them changes lines in what it hands on with exit 0, but for points, which are in no line; on a full disk
+# they have to fail.
 my %program = (
   'none'                   => undef,
-  'as it is'               => 'cat; cat <&4 >/dev/null; echo state >&5',
+  'as it is'               => 'cat && cat <&4 >/dev/null && echo state >&5',
   'fails'                  => 'head -c 100; exit 1',
   'hangs'                  => 'cat; sleep 1000',
   'killed'                 => 'cat; kill -KILL $$',
   'never ends its output'  => 'cat; exec cat /dev/zero',
   'never ends its state'   => 'cat; cat /dev/zero >&5',
-  'ignores its limit'      => 'trap "" XFSZ; cat; cat /dev/zero 2>/dev/null; exit 0',
-  'writes on'              => 'for i in 1 2; do setsid sh -c "trap \"\" TERM HUP; while echo .; do :; done" & done; sed ""; exit 0',
-  'closes descriptors'     => 'cat; exec 0<&- 1>&- 2>&- 4<&- 5>&-; exit 0',
-  'renames its output'     => 'cat; mv processed mine',
-  'exchanges its output'   => 'head -c 9; head -c 4500 /dev/zero >mine; mv mine processed',
-  'renames its new state'  => 'cat; echo state >&5; mv newstate mine',
+  'ignores its limit'      => 'trap "" XFSZ; cat || exit 1; cat /dev/zero 2>/dev/null; exit 0',
+  'writes on'              => 'for i in 1 2; do setsid sh -c "trap \"\" TERM HUP; while echo .; do :; done" & done; sed "" && exit 0',
+  'closes descriptors'     => 'cat || exit 1; exec 0<&- 1>&- 2>&- 4<&- 5>&-; exit 0',
+  'renames its output'     => 'cat && mv processed mine',
+  'exchanges its output'   => 'head -c 9 && head -c 4500 /dev/zero >mine && mv mine processed',
+  'renames its new state'  => 'cat && echo state >&5 && mv newstate mine',
   'takes the oldest away'  => 'for f in @*; do mv $f ../gone; break; done; cat',
   'fails now and then'     => 'test $(($(date +%N | sed s/^0*//) / 1000 % 2)) = 0 || exit 1; cat',
 );
