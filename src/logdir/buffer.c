@@ -6,6 +6,7 @@
 #include "buffer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -79,8 +80,11 @@ static int is_newer(struct logbuf const *buf) {
 }
 
 static int valid(struct logbuf const *buf) {
-  if (memcmp(buf->head->magic, magic, sizeof magic) || buf->head->capacity != buf->capacity ||
-      logbuf_length(buf) > buf->capacity)
+  uint64_t capacity = buf->head->capacity;
+
+  if (memcmp(buf->head->magic, magic, sizeof magic) || capacity > buf->capacity ||
+      capacity < LOGBUF_CAPACITY(LOGBUF_LEAST) || capacity % LOGBUF_SPARE ||
+      logbuf_length(buf) > capacity)
     return 0;
   for (unsigned i = 0; i < LOG_ACTIONS_MAX; i++) {
     struct logrecord const *record = &buf->head->records[i].record;
@@ -147,25 +151,46 @@ void logbuf_find_start(struct logbuf *buf) {
 int logbuf_map(struct logbuf *buf, int fd) {
   static char const zero[sizeof magic];
   struct stat st;
+  size_t size;
   void *map;
 
   if (fstat(fd, &st) < 0) return 0;
-  if (!S_ISREG(st.st_mode) || st.st_size < 16384 || st.st_size > (1 << 30))
+  if (!S_ISREG(st.st_mode) || st.st_size < LOGBUF_LEAST || st.st_size > (1 << 30))
     return errno = EINVAL, 0;
-  map = mmap(0, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  size = (size_t)st.st_size;
+  /* Also what it may become: pointers into it are everywhere. */
+  map = mmap(0, size < LOGBUF_GROWN ? LOGBUF_GROWN : size, PROT_READ | PROT_WRITE, MAP_SHARED,
+             fd, 0);
   if (map == MAP_FAILED) return 0;
-  *buf = (struct logbuf){.head = map, .map_size = (size_t)st.st_size, .shared = 1};
-  buf->capacity =
-      (buf->map_size - LOGBUF_HEAD) / 2 / LOGBUF_SPARE * LOGBUF_SPARE - LOGBUF_SPARE;
+  *buf = (struct logbuf){.head = map, .map_size = size, .fd = fd, .shared = 1};
+  buf->capacity = LOGBUF_CAPACITY(size);
   if (!memcmp(buf->head->magic, zero, sizeof zero)) {
     logbuf_reset(buf);
     return 1;
   }
   if (is_newer(buf)) return errno = EPROTONOSUPPORT, 0;
   if (!valid(buf)) return errno = EPROTO, 0;
+  buf->capacity = (size_t)buf->head->capacity;
   recover_length(buf);
   settle_drops(buf);
   logbuf_find_start(buf);
+  return 1;
+}
+
+int logbuf_grow(struct logbuf *buf) {
+  size_t used = LOGBUF_HEAD + 2 * (buf->capacity + LOGBUF_SPARE);
+
+  if (!buf->shared || used < LOGBUF_DEFAULT || buf->capacity >= LOGBUF_CAPACITY(LOGBUF_GROWN))
+    return 1;
+  if (logbuf_active(buf)) return 0;
+  if (posix_fallocate(buf->fd, (off_t)used, (off_t)(LOGBUF_GROWN - used))) return 1;
+  KILL_POINT(ENLARGED);
+  buf->map_size = LOGBUF_GROWN;
+  buf->capacity = LOGBUF_CAPACITY(LOGBUF_GROWN);
+  logbuf_fence();
+  buf->head->capacity = buf->capacity;
+  logbuf_fence();
+  KILL_POINT(GROWN);
   return 1;
 }
 

@@ -6,6 +6,9 @@
  * - Carrying the beginning of a line over: copy it to the other half, fill in that half's
  *   numbers, store the word (one store switches), zero the old half.
  * - Places are positions in the whole input, so they need no change when halves switch.
+ * - Growing while the first half is active: make the file larger, then store the new capacity.
+ *   The first half stays where it is, and behind its bytes all is zero, where the second was
+ *   too. A file may be larger than its capacity says: somebody was killed between the two.
  * - A chunk is announced in its directory's record (next, base, length, then intent) before it
  *   is written and becomes the place afterwards (place, then intent 0). Whoever finds intent
  *   looks at the size of current: all there, so it is next; otherwise current is cut to base.
@@ -30,6 +33,11 @@
 #define LOGBUF_SPARE 64 /* after each half: blind copies read beyond the end */
 #define LOGBUF_ACTIVE (1ull << 63)
 
+/* What fits twice into a file of that size. */
+#define LOGBUF_CAPACITY(size)                                                                  \
+  (((size)-LOGBUF_HEAD) / 2 / LOGBUF_SPARE * LOGBUF_SPARE - LOGBUF_SPARE)
+#define LOGBUF_LEAST 16384 /* bytes of a file */
+
 /* Mapped memory of one machine and one boot: native byte order, all fields of 8 bytes, the
  * version in the magic.
  *
@@ -50,8 +58,9 @@
  *   2856  what a deputy has read and dropped, skip.c: twice lines and bytes; a word, enum
  *         logskip_word; expected, as above; what hands them to the actions: moving, the records
  *         that are told, that are cut, that were cut before, newline, the sum, and the 24
- * counts of 2424 and that of 2808 as they were before 3360  what the deputy's read() gets 4096
- * the first half, capacity bytes and LOGBUF_SPARE, then the second
+ *         counts of 2424 and that of 2808 as they were before
+ *   3360  what the deputy's read() gets
+ *   4096  the first half, capacity bytes and LOGBUF_SPARE, then the second
  */
 struct logbuf_half {
   uint64_t offset, line, first_ns, rest_ns;

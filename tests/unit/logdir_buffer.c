@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -169,9 +170,65 @@ static void test_file(void) {
   close(fd);
 }
 
+/* Grows only in the first half; what is in it stays, and the halves are larger from then on.
+ * Who finds the file after a kill between its growing and the halves' goes on as well. */
+static void test_grow(void) {
+  struct logbuf buf, again;
+  struct logplace place = {.offset = 0};
+  struct logrecord *record;
+  struct stat st;
+  char path[32];
+  char const *data;
+  size_t usual, len;
+  int fd = make_file(path, LOGBUF_DEFAULT), found;
+
+  need(logbuf_map(&buf, fd));
+  record = logbuf_record(&buf, 1, 2, &found);
+  usual = buf.capacity;
+  feed("one\ntw");
+  take(&buf, &place, &data);
+  advance(&buf, &place);
+  ok(!logbuf_grow(&buf) && buf.capacity == usual, "the second half is active: not now");
+  feed("o\nthr");
+  take(&buf, &place, &data);
+  advance(&buf, &place);
+  need(!ftruncate(fd, LOGBUF_GROWN / 2)); /* killed within posix_fallocate() */
+  record->place = place;
+  need(logbuf_map(&again, fd));
+  is_int((long)again.capacity, (long)usual, "a file that is larger than its halves is taken");
+  ok(logbuf_grow(&buf) && buf.capacity > 3 * usual, "the first is: grown");
+  need(!fstat(fd, &st));
+  is_int(st.st_size, LOGBUF_GROWN, "and the file");
+  ok(st.st_blocks * 512 >= LOGBUF_GROWN - LOGBUF_DEFAULT, "without holes");
+  ok(logbuf_grow(&buf), "once is enough");
+  feed("ee\nfour\n");
+  len = take(&buf, &place, &data);
+  is_mem(data, len, "three\nfour\n", 11, "what was in it is there");
+  need(logbuf_map(&again, fd));
+  is_int((long)again.capacity, (long)buf.capacity, "the next one finds it so");
+  record = logbuf_record(&again, 1, 2, &found);
+  logbuf_resume(&again);
+  len = logbuf_rest(&again, &record->place, &data);
+  is_mem(data, len, "three\nfour\n", 11, "and what is in it");
+  advance(&buf, &place);
+  feed("five\n");
+  len = take(&buf, &place, &data);
+  is_mem(data, len, "five\n", 5, "and the second half is where both expect it");
+  close(fd);
+  fd = make_file(path, LOGBUF_DEFAULT - 4096);
+  need(logbuf_map(&buf, fd));
+  usual = buf.capacity;
+  ok(logbuf_grow(&buf) && buf.capacity == usual, "a smaller file was somebody's choice");
+  close(fd);
+  need(logbuf_anonymous(&buf));
+  usual = buf.capacity;
+  ok(logbuf_grow(&buf) && buf.capacity == usual, "and without a file there is nothing to grow");
+}
+
 int main(void) {
   need(!pipe(ends));
   test_lines();
   test_file();
+  test_grow();
   return tap_done();
 }

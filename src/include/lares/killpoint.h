@@ -56,6 +56,8 @@
   X(TURN, "log: the rest copied to the other half")                                            \
   X(TURNED, "log: halves switched")                                                            \
   X(CLEARED, "log: the old half cleared")                                                      \
+  X(ENLARGED, "log flood: the buffer's file made larger")                                      \
+  X(GROWN, "log flood: and its halves")                                                        \
   X(ROTATE, "log: a full file's mode set")                                                     \
   X(RENAMED, "log: a full file renamed")                                                       \
   X(PRUNED, "log: old files removed")                                                          \

@@ -104,6 +104,7 @@ struct logbuf_head;
 struct logbuf {
   struct logbuf_head *head; /* mapped */
   size_t map_size, capacity;
+  int fd;                /* borrowed: the file, when shared */
   int shared;            /* others see it after our death: bytes past the end are kept zero */
   uint32_t claimed;      /* bit i: record i belongs to a directory of this process */
   struct logplace start; /* where a directory without a record begins */
@@ -114,6 +115,7 @@ struct logbuf {
 };
 
 #define LOGBUF_DEFAULT (4096 + 2 * 65536) /* the size of a file for logbuf_map */
+#define LOGBUF_GROWN (4096 + 2 * 262144)  /* and of one that logbuf_grow has enlarged */
 
 /* Own memory, lost with the process. */
 extern int logbuf_anonymous(struct logbuf *);
@@ -121,6 +123,10 @@ extern int logbuf_anonymous(struct logbuf *);
  * process left in it is found and kept. 0 with EPROTO: written by something else. */
 extern int logbuf_map(struct logbuf *, int fd);
 extern void logbuf_reset(struct logbuf *); /* forgets what the file holds */
+/* Between two reads: makes a file of the usual size, and its halves, larger, so that a read
+ * gets more. Smaller files were somebody's choice and stay. 0: not in this half, ask again
+ * after the next turn; 1: it is done, was done before, or cannot be. */
+extern int logbuf_grow(struct logbuf *);
 /* The record of the directory, an earlier process's if there is one (found = 1), or 0 with
  * E2BIG. After all directories were asked for, logbuf_forget drops the records of others. */
 extern struct logrecord *logbuf_record(struct logbuf *, uint64_t dev, uint64_t ino, int *found);
@@ -309,7 +315,7 @@ struct logwork { /* what all directories of a script share */
   char *chunk;         /* owned; LOG_CHUNK + LOG_SLACK bytes */
 };
 
-#define LOG_CHUNK (128 * 1024)
+#define LOG_CHUNK (288 * 1024)
 #define LOG_SLACK 6144 /* blind copies and patterns look beyond */
 
 extern char const *logdir_step_text(enum logdir_step);

@@ -22,8 +22,8 @@
 #define READ_MAX (256 * 1024)
 #define READ_AGAIN_MS 1000
 #define PIPE_FULL 61440 /* of the usual 65536; the last page may be in part */
-#define PIPE_ROOT (1024 * 1024)
-#define PIPE_USER (256 * 1024)
+#define PIPE_LARGE (256 * 1024)
+#define GROW_AFTER 16 /* reads in a row that got all there was room for */
 
 /* A FIFO that is opened when its last writer has gone is at its end, but poll() does not say so
  * until another writer came and went. So the first reads do not ask poll(): one that would
@@ -62,12 +62,20 @@ void input_hold(struct logger *logger) {
     logbuf_release(&logger->buf);
 }
 
-/* A larger pipe lets writer and reader wait less for each other. It costs kernel memory, and an
+/* Who brings much, and goes on, is read in larger pieces. The file keeps its size; where there
+ * is no room for more all goes on as before. */
+void input_grow(struct logger *logger) {
+  if (logger->flooded >= GROW_AFTER && !logger->roomy)
+    logger->roomy = logbuf_grow(&logger->buf);
+}
+
+/* A larger pipe lets writer and reader wait less for each other; one that does not fit into the
+ * processor's cache beside the buffer is slower again. It costs kernel memory, and an
  * unprivileged user has 64 MiB of pipes in all, so only a pipe that was once full grows. */
 static void grow_pipe(struct logger *logger) {
   logger->grown = 1;
 #ifdef F_SETPIPE_SZ
-  (void)fcntl(0, F_SETPIPE_SZ, geteuid() ? PIPE_USER : PIPE_ROOT);
+  (void)fcntl(0, F_SETPIPE_SZ, PIPE_LARGE);
 #endif
 }
 
@@ -110,7 +118,7 @@ void input_read(struct logger *logger) {
   if (got > 0) {
     logger->allowed -= got;
     if (got >= PIPE_FULL && !logger->grown) grow_pipe(logger);
-    logger->flooded = got >= PIPE_FULL ? logger->flooded + 1 : 0;
+    logger->flooded = got >= PIPE_FULL || logbuf_full(&logger->buf) ? logger->flooded + 1 : 0;
     gather_read(logger, (size_t)got);
     return;
   }

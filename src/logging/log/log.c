@@ -178,6 +178,7 @@ static void loop(struct logger *logger) {
     deputy_enter(logger);
     reads = output_write(logger);
     jobs_work(logger);
+    if (reads) input_grow(logger);
     deputy_leave(logger);
     if (reads && output_skip(logger)) continue;
     if (renew_work(logger)) {

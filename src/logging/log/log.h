@@ -43,6 +43,7 @@ struct logger {
   int eager;        /* read without asking poll() */
   int unblocked;    /* descriptor 0 is a description of our own that does not block */
   unsigned flooded; /* so often the last reads got all there was room for */
+  int roomy;        /* the buffer was made larger, or cannot be */
   int grown;        /* the pipe was made larger, or cannot be */
   int gathers;      /* it may, see gather.c */
   int gathered;     /* what is read next is what has come together until gather */
@@ -61,6 +62,8 @@ struct logger {
 extern void input_prepare(struct logger *);
 /* Keep the pipe open ourselves, if we are to. Signals are caught by then. */
 extern void input_hold(struct logger *);
+/* After all was written: a larger buffer, if the input is a flood. May wait for a disk. */
+extern void input_grow(struct logger *);
 /* Bytes waiting in descriptor 0, 0 if that is not known. */
 extern int64_t input_waiting(void);
 /* Reads once, if that does not block. */

@@ -136,9 +136,9 @@ sub chaos_total { return $total }
 sub points_not_hit {
     my %hit;
     for my $place (keys %points) { $hit{ $place =~ s/^\w+: //r } += ($points{$place}[$_] || 0) for 1 .. 3 }
-    # No service here is of type forking, no logger has programs for its files or may drop:
-    # forking-kill-points.t, log-kills.t, log-disk.t and log-config.t die at each of those.
-    return map { $_->[0] } grep { !$hit{ $_->[1] } && $_->[1] !~ /^(?:forking|log work|log drop|log script):/ } kill_points();
+    # No service here is of type forking, no logger has programs for its files, may drop, or
+    # is flooded: forking-kill-points.t, log-kills.t, log-disk.t, log-config.t and log-flood.t die at each of those.
+    return map { $_->[0] } grep { !$hit{ $_->[1] } && $_->[1] !~ /^(?:forking|log work|log drop|log script|log flood):/ } kill_points();
 }
 
 sub chaos_report {
