@@ -417,6 +417,23 @@ subtest 'without a scanner' => sub {
     no_processes_left();
 };
 
+# The name beside the link, under which the new one is made, was a byte too long.
+subtest 'a name of 255 bytes whose registration says something else' => sub {
+    begin();
+    my $long = 'n' x 255;
+    service('db');
+    mkdir "$scan/db/$_" or die "mkdir: $!\n" for qw(supervise supervise/dependents);
+    chmod 0700, "$scan/db/supervise";
+    symlink '/nowhere', "$scan/db/supervise/dependents/$long" or die "symlink: $!\n";
+    rename service('app', needs => ['db']), "$scan/$long" or die "rename: $!\n";
+    $scanner = scanner($scan);
+    is_up($long);
+    like(readlink "$scan/db/supervise/dependents/$long", qr{^n/.*/n{255}$}, 'is exchanged');
+    opendir my $all, "$scan/db/supervise/dependents" or die;
+    is(join(' ', grep { !/^\.\.?$/ } readdir $all), $long, '... and nothing left beside it');
+    finish();
+};
+
 subtest 'who needs nothing pays nothing' => sub {
     begin();
     service('alone');

@@ -18,14 +18,15 @@
 
 #define IN_NEEDED "dependents/"
 
-/* Another text: who looks for the link meanwhile finds one. */
+/* Another text: who looks for the link meanwhile finds one. The name beside it is no service's,
+ * and is found again by who comes after a kill; of the longest one, the first byte gives way. */
 static int exchange_link(int dir, char const *name, char const *text) {
-  char beside[sizeof DIR_RECORDED + 2 + PATH_NAME_MAX];
+  char beside[sizeof DIR_RECORDED + 1 + PATH_NAME_MAX];
   char const *base = strrchr(name, '/') + 1;
 
   memcpy(beside, name, (size_t)(base - name));
-  beside[base - name] = '.'; /* no service's name */
-  strcpy(beside + (base - name) + 1, base);
+  beside[base - name] = '.';
+  strcpy(beside + (base - name) + 1, strlen(base) < PATH_NAME_MAX ? base : base + 1);
   if (unlinkat(dir, beside, 0) < 0 && errno != ENOENT) return 0;
   return !symlinkat(text, dir, beside) && !renameat(dir, beside, dir, name);
 }
