@@ -13,6 +13,8 @@
 
 #include <skalibs/allreadwrite.h>
 
+#include <lares/shortage.h>
+
 int wrong_set(struct wrong *wrong, char const *const *parts) {
   wrong->len = 0;
   for (; *parts; parts++) {
@@ -33,18 +35,13 @@ static char const *kind_name(mode_t mode) {
   return "is a file";
 }
 
-static int is_exhaustion(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR ||
-         error == EAGAIN;
-}
-
 /* The file may be as good as ever: it is the disk, or the machine that it is on. */
 static int is_of_disk(int error) {
   return error == EIO || error == ESTALE || error == ETIMEDOUT;
 }
 
 static enum value_outcome failed(int error, char const *what, struct wrong *wrong) {
-  if (is_exhaustion(error)) return VALUE_EXHAUSTED;
+  if (is_shortage(error) && !is_of_disk(error)) return VALUE_EXHAUSTED;
   WRONG(wrong, what, strerror(error));
   return is_of_disk(error) ? VALUE_LOST : VALUE_BAD;
 }

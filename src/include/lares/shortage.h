@@ -9,8 +9,21 @@
 #include <unistd.h>
 
 static inline int is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM || error == EINTR ||
-         error == EIO;
+  switch (error) {
+  case EMFILE:
+  case ENFILE:
+  case ENOMEM:
+  case EAGAIN:
+  case EINTR:
+  case EIO:
+  case ENOLCK:
+  case EBUSY:
+  case ETIMEDOUT:
+  case ESTALE:
+    return 1;
+  default:
+    return 0;
+  }
 }
 
 /* Has this read of fd found its end? A terminal that was hung up answers EIO, which elsewhere

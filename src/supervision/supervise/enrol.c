@@ -19,7 +19,8 @@
 #define IN_NEEDED "dependents/"
 
 /* Another text: who looks for the link meanwhile finds one. The name beside it is no service's,
- * and is found again by who comes after a kill; of the longest one, the first byte gives way. */
+ * and is found again by who comes after a kill; of the longest one, the first byte gives way.
+ */
 static int exchange_link(int dir, char const *name, char const *text) {
   char beside[sizeof DIR_RECORDED + 1 + PATH_NAME_MAX];
   char const *base = strrchr(name, '/') + 1;

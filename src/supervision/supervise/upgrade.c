@@ -51,7 +51,7 @@ static int find_program(char program[PROGRAM_SIZE]) {
 
   if (scan && path_join(name, sizeof name, scan, ".lares/bindir")) {
     if (!path_own_line(dir, sizeof dir, name)) {
-      if (is_shortage(errno) || errno == EAGAIN) return 0;
+      if (is_shortage(errno)) return 0;
     } else if (dir[0] == '/')
       return path_join(program, PROGRAM_SIZE, dir, PROGRAM);
   }

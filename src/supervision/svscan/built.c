@@ -106,7 +106,7 @@ static int add_link(void *context, char const *name) {
     return 0;
   if (!l->is_log && !strcmp(name, "log")) {
     if (built_is_directory(target)) return 1; /* the next level */
-    if (passing(errno)) return 0;
+    if (is_shortage(errno)) return 0;
   }
   return !symlink(target, path) || errno == EEXIST;
 }
@@ -140,9 +140,9 @@ static int link_log(char const *name, char const *from, char const *before) {
       (before && !path_join(log_before, sizeof log_before, before, "log")))
     return 0;
   l.fresh = lstat(mark, &st) < 0;
-  if (l.fresh && passing(errno)) return 0;
-  if (stat(log, &st) < 0 && passing(errno)) return 0;
-  if (!built_is_directory(log)) return l.fresh || built_drop_log(name, &l);
+  if (l.fresh && is_shortage(errno)) return 0;
+  if (!built_is_directory(log))
+    return !is_shortage(errno) && (l.fresh || built_drop_log(name, &l));
   if (!make_log(name, dir)) return 0;
   if (!built_is_directory(dir)) return 1; /* somebody's own */
   return link_level(&l) && (!l.fresh || !symlink(log, mark));
@@ -184,7 +184,7 @@ int built_sync(char const *name, char const *from) {
   if (!make(name, from)) return 0;
   if (built_read_link(mark, before, sizeof before))
     l.before = before;
-  else if (passing(errno)) /* is no reason to link `down' again */
+  else if (is_shortage(errno)) /* is no reason to link `down' again */
     return 0;
   else
     l.fresh = 1;

@@ -112,7 +112,7 @@ static void complain(struct scan *s, char const *name, char const *from) {
 
 /* What cannot be asked just now is asked again. */
 static int is_unknown(struct scan *s) {
-  if (!passing(errno)) return 0;
+  if (!is_shortage(errno)) return 0;
   scan_later(s, RETRY_MS);
   return 1;
 }

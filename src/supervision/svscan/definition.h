@@ -48,7 +48,8 @@ extern struct applied definition_apply(struct scan *, char const *name);
 extern void definition_believe(struct entry *);
 /* Has it been built from something that is gone? Changes nothing. */
 extern int definition_gone(struct scan *, char const *name);
-/* Nothing runs there any more: take away what was built, if its definition has gone. */
+/* Nothing runs there any more: take away what was built, if its definition has gone. 0: that
+ * failed, which was said and is tried again; 1: there was nothing to do, or it is done. */
 extern int definition_tidy(struct scan *, char const *name);
 /* The entry is a built one: watch what it is built from. */
 extern void definition_watch(struct scan *, struct entry *);

@@ -36,7 +36,7 @@ void definitions_check(struct scan *s) {
 
   if (!d->path) return;
   there = !stat(d->path, &st);
-  if (!there && passing(errno)) {
+  if (!there && is_shortage(errno)) {
     scan_later(s, RETRY_MS);
     return;
   }

@@ -36,7 +36,7 @@ static int is_over(struct scan *s, struct entry *e, struct state_record *r) {
   if (e->phase != PHASE_ACTIVE || !slot_path(s, e, SERVICE, "essential", path)) return 0;
   if (stat(path, &st) < 0 ||
       (slot_path(s, e, SERVICE, "", path), !state_record_load(path, r))) {
-    if (passing(errno)) essential_later(s, RETRY_MS);
+    if (is_shortage(errno)) essential_later(s, RETRY_MS);
     return 0;
   }
   return r->boot == s->abilities.boot && (r->marks & MARK_OVER) && !(r->marks & MARK_LEFT);

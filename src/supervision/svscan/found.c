@@ -31,14 +31,14 @@ static enum probe ask_lock(struct scan *s, char const *path, struct identity *wh
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
   *pidfd = -1;
-  if (fd < 0) return passing(errno) ? PROBE_FAILED : PROBE_FREE;
+  if (fd < 0) return is_shortage(errno) ? PROBE_FAILED : PROBE_FREE;
   if (fstat(fd, &st) < 0) {
-    if (passing(errno)) probe = PROBE_FAILED;
+    if (is_shortage(errno)) probe = PROBE_FAILED;
     goto close_fd;
   }
   if (!S_ISREG(st.st_mode) || !flock(fd, LOCK_SH | LOCK_NB)) goto close_fd;
   if (errno != EWOULDBLOCK) {
-    if (passing(errno)) probe = PROBE_FAILED;
+    if (is_shortage(errno)) probe = PROBE_FAILED;
     goto close_fd;
   }
   probe = PROBE_HELD;
@@ -106,7 +106,7 @@ enum probe found_probe(struct scan *s, struct entry *e, enum which which) {
   int pidfd;
 
   if (!slot_path(s, e, which, "supervise/lock", path))
-    return passing(errno) ? PROBE_FAILED : PROBE_FREE;
+    return is_shortage(errno) ? PROBE_FAILED : PROBE_FREE;
   probe = ask_lock(s, path, &who, &pidfd);
   if (probe == PROBE_FAILED && trouble(s, TROUBLE_PROBE))
     report_warning_errno("unable to see whether supervisors run already");

@@ -227,7 +227,7 @@ static void find_one(struct scan *s, char const *name) {
     built_prune(name);
     errno = 0;
   }
-  if (passing(errno)) { /* nothing is stopped or forgotten because we cannot look */
+  if (is_shortage(errno)) { /* nothing is stopped or forgotten because we cannot look */
     s->unfound = 1;
     return;
   }
@@ -261,7 +261,7 @@ void home_find_vanished(struct scan *s) {
   s->unfound = 0;
   dir = opendir(RUN);
   if (!dir) {
-    s->unfound = passing(errno);
+    s->unfound = is_shortage(errno);
     complain(s, "list", RUN);
     return;
   }

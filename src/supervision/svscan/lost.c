@@ -47,7 +47,7 @@ void lost_check(struct scan *s) {
   struct stat at_path;
   int there = !stat(s->path, &at_path);
 
-  if (!there && !s->lost && passing(errno)) return;
+  if (!there && !s->lost && is_shortage(errno)) return;
   if (there && S_ISDIR(at_path.st_mode)) {
     int same = at_path.st_dev == s->dev && at_path.st_ino == s->ino;
     if (same && !s->lost) return;

@@ -131,7 +131,7 @@ static void stay(struct scan *s, char const *path) {
  * supervisors is tried again and again. */
 static void find_supervise(struct scan *s) {
   s->supervise = spawn_find_supervise(s->bindir);
-  if (!s->supervise && s->upgrade.resumed && !passing(errno))
+  if (!s->supervise && s->upgrade.resumed && !is_shortage(errno))
     s->supervise = LARES_BINDIR "/lares-supervise";
   if (!s->supervise)
     cannot_begin(s, "find lares-supervise", s->bindir ? " in " : "",

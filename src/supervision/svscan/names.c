@@ -9,26 +9,6 @@
 
 #include <lares/path.h>
 
-int passing(int error) {
-  switch (error) {
-  case ENOMEM:
-  case EMFILE:
-  case ENFILE:
-  case EAGAIN:
-  case EINTR:
-  case EIO:
-  case ENOLCK:
-  case EBUSY:
-  case ETIMEDOUT:
-#ifdef ESTALE
-  case ESTALE:
-#endif
-    return 1;
-  default:
-    return 0;
-  }
-}
-
 void name_judge(char const *name, struct verdict *v) {
   struct stat st;
 

@@ -37,7 +37,7 @@ static int tell(struct scan *s, char const *const *parts) {
   error = errno;
   if (trouble(s, TROUBLE_TELL))
     report_warning_errno("unable to tell ", socket, " how far we are");
-  return !passing(error) && error != EAGAIN && error != ENOBUFS;
+  return !is_shortage(error) && error != ENOBUFS;
 }
 #define TELL(s, ...) tell((s), (char const *const[]){__VA_ARGS__, 0})
 

@@ -99,7 +99,7 @@ static int still(struct scan const *s, struct entry const *e, struct verdict con
 static int look_again(struct scan *s, struct entry *e, struct verdict const *v) {
   if (e->phase == PHASE_GOING) return 0; /* examined when it has gone */
   /* What runs is not stopped because we cannot look. */
-  if (e->phase == PHASE_ACTIVE && (passing(v->reason) || v->reason == EACCES)) return 0;
+  if (e->phase == PHASE_ACTIVE && (is_shortage(v->reason) || v->reason == EACCES)) return 0;
   if (still(s, e, v)) {
     if (e->phase == PHASE_ACTIVE) settle_touched(s, e, -1, "");
     return 0;
@@ -110,7 +110,7 @@ static int look_again(struct scan *s, struct entry *e, struct verdict const *v) 
     return keep;
   }
   /* Never looked at, it may have left something that runs; .lares/run/ knows. */
-  if (e->phase == PHASE_REJECTED && passing(e->reason)) {
+  if (e->phase == PHASE_REJECTED && is_shortage(e->reason)) {
     s->unfound = 1;
     scan_later(s, 0);
   }
@@ -132,7 +132,7 @@ void scan_name(struct scan *s, char const *name) {
   if (applied.own && !e)
     report_info("`", name,
                 "' is not built from its definition: the scan directory has its own");
-  if (passing(v.reason)) {
+  if (is_shortage(v.reason)) {
     scan_later(s, RETRY_MS);
     /* It may be a service that runs, under a supervisor of a scanner before us. */
     if (!e || e->phase == PHASE_REJECTED) s->unseen = s->unlisted = 1;

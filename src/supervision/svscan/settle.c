@@ -43,7 +43,7 @@ static int stat_in(struct scan const *s, struct entry const *e, char const *file
 
   if (!slot_path(s, e, SERVICE, file, path)) return 0;
   if (!stat(path, st)) return 1;
-  if (passing(errno)) look->failed = errno;
+  if (is_shortage(errno)) look->failed = errno;
   if (errno == EACCES) look->closed = 1;
   return 0;
 }
@@ -70,7 +70,7 @@ static void look_at_run(struct scan const *s, struct entry const *e, struct look
     look->wrong = S_ISDIR(st.st_mode) ? "`run' is a directory" : "`run' is no regular file";
   else if (!faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
     look->runnable = 1;
-  else if (passing(errno))
+  else if (is_shortage(errno))
     look->failed = errno;
   else
     look->wrong = "`run' is not executable";

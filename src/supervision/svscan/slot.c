@@ -37,7 +37,7 @@ int slot_path(struct scan const *s, struct entry const *e, enum which which, cha
   if (!(e->flags & ENTRY_VANISHED))
     memcpy(base, e->name, strlen(e->name) + 1);
   else if (!home_recorded_path(e, base))
-    return (errno = passing(errno) ? errno : ENOENT, 0);
+    return (errno = is_shortage(errno) ? errno : ENOENT, 0);
   if (which == LOGGER && !path_join(buf, PATH_SIZE, base, "log")) return 0;
   if (which == SERVICE) memcpy(buf, base, strlen(base) + 1);
   if (!*file) return 1;

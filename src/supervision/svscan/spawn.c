@@ -147,8 +147,8 @@ char const *spawn_find_supervise(char const *bindir) {
   if (bindir) return usable(bindir);
   if (path_own_line(path, sizeof path, BINDIR) && path[0] == '/') found = usable(path);
   /* What cannot be asked just now does not make another place the right one. */
-  if (found || passing(errno)) return found;
+  if (found || is_shortage(errno)) return found;
   if (path_beside(path, sizeof path, SUPERVISE)) found = usable_file(path);
-  if (found || passing(errno)) return found;
+  if (found || is_shortage(errno)) return found;
   return usable(LARES_BINDIR);
 }

@@ -19,6 +19,7 @@
 #include <lares/child.h>
 #include <lares/clock.h>
 #include <lares/report.h>
+#include <lares/shortage.h>
 
 #include "definition.h"
 #include "entry.h"
@@ -141,9 +142,6 @@ extern void pid_remove(struct scan *, struct entry *, enum which, int32_t pid);
 extern struct entry *pid_find(struct scan const *, int32_t pid, enum which *);
 
 /* names.c */
-/* An errno that may be another the next time: no answer to the question asked. */
-extern int passing(int error);
-
 struct verdict {
   uint64_t dev, ino;
   int reason;  /* errno, 0 for a directory, ENOENT for nothing at all */

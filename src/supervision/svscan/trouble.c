@@ -17,7 +17,7 @@ void trouble_over(struct scan *s, enum trouble which) {
 }
 
 void try_again(struct scan *s) {
-  if (passing(errno))
+  if (is_shortage(errno))
     scan_later(s, RETRY_MS);
   else if (errno == ENOSPC || errno == EDQUOT)
     scan_later(s, POLL_MS);

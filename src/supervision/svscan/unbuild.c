@@ -80,7 +80,7 @@ int built_is_held(char const *dir) {
 
   if (!path_join(path, sizeof path, dir, "supervise/lock")) return 1;
   fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return passing(errno);
+  if (fd < 0) return is_shortage(errno);
   held = flock(fd, LOCK_SH | LOCK_NB) < 0;
   close(fd);
   return held;

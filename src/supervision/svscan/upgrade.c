@@ -46,9 +46,9 @@ static int find_program(char program[PATH_SIZE]) {
   char dir[PATH_SIZE];
 
   errno = 0;
-  if (read_directory(NEXT_BINDIR, dir) || (!passing(errno) && read_directory(BINDIR, dir)))
+  if (read_directory(NEXT_BINDIR, dir) || (!is_shortage(errno) && read_directory(BINDIR, dir)))
     return path_join(program, PATH_SIZE, dir, PROGRAM);
-  if (passing(errno)) return 0; /* another place is not the right one for that */
+  if (is_shortage(errno)) return 0; /* another place is not the right one for that */
   if (self && self[0] == '/' && strlen(self) < PATH_SIZE) {
     memcpy(program, self, strlen(self) + 1);
     return 1;
@@ -202,7 +202,7 @@ int upgrade_done(void) {
   char dir[PATH_SIZE], program[PATH_SIZE];
 
   errno = 0;
-  if (!read_directory(NEXT_BINDIR, dir)) return !passing(errno);
+  if (!read_directory(NEXT_BINDIR, dir)) return !is_shortage(errno);
   if (!self || !path_join(program, PATH_SIZE, dir, PROGRAM)) return 1;
   if (!strcmp(self, program)) (void)rename(NEXT_BINDIR, BINDIR);
   return 1;
