@@ -202,6 +202,34 @@ for my $how (qw(stop vanish)) {
     }
     ok(!alive($main), "$how: it came to that");
 }
+# A definition that had gone was asked for twice, and when the second answer was none nobody asked again.
+{
+    my ($quiet, $until);
+    my $away = sub {
+        my ($fault) = @_;
+        my ($scan, $def) = new_scan();
+        my $report = tmp('away' . ++$number . '.report');
+        make_service("$def/web", run => [probe($report, 'sleep')], files => { 'timeout-kill' => "2000\n" });
+        my ($board, $env) = faults($fault);
+        my $scanner = spawn([faulty('svscan'), '-b', $ENV{LARES_BUILD} || build_dir() . '/bin', '-d', $def, $scan], env => $env);
+        my $main    = wait_for { living_probe($report) } 'web';
+        wait_for { my $s = eval { read_status("$scan/web") }; $s && $s->{pid} == $main } 'its status';
+        $quiet = board($board)->{counts}{stat};
+        rename "$def/web", tmp("away$number") or die "rename: $!\n";
+        my $ended = eval { wait_for { !alive($main) && !-e "$scan/web/run" } 'the end of what is not defined'; 1 };
+        $until = board($board)->{counts}{stat};
+        signal($scanner, 'TERM');
+        wait_exit($scanner);
+        return $ended;
+    };
+    $away->('stat:60000:EIO:times:1');
+    my ($from, $to, @stays) = ($quiet + 1, $until);
+    # The first of them are those of the event; all with LARES_LONG.
+    for my $n ($from .. $ENV{LARES_LONG} || $to < $from + 7 ? $to : $from + 7) { push @stays, $n if !$away->("stat:$n:EIO:times:1") }
+    cmp_ok($to - $from, '>', 3, 'a definition that goes is looked for');
+    is("@stays", '', '... and what was built from it ends, whichever look fails');
+}
+
 # What could not be read of a journal for a moment was told after the next change only, which might
 # never come; a service there was no memory for when it was listed, never.
 {

@@ -77,7 +77,7 @@ static enum found find(struct scan *s, char const *name, char path[PATH_SIZE],
   size_t len = template_length(name);
 
   *by_template = 0;
-  if (d->path && d->lost) return FOUND_UNKNOWN;
+  if (d->path && d->lost) return errno = 0, FOUND_UNKNOWN;
   if (d->path) found = look_in_definitions(s, name, path);
   if (found || !len || (d->path && was_defined(d, name))) return found;
   memcpy(base, name, len);
@@ -87,14 +87,17 @@ static enum found find(struct scan *s, char const *name, char path[PATH_SIZE],
   return found ? found : look_in(s->path, base, path);
 }
 
-int definition_gone(struct scan *s, char const *name) {
+/* Of what has been built; anything else is there itself. FOUND_UNKNOWN: errno. */
+static enum found find_origin(struct scan *s, char const *name) {
   char from[PATH_SIZE], path[PATH_SIZE];
   int by_template;
+  enum found found;
 
-  if (!definition_concerns(s, name) || !built_from(name, from, sizeof from)) return 0;
-  if (find(s, name, path, &by_template)) return 0;
+  if (!definition_concerns(s, name)) return FOUND;
+  if (!built_from(name, from, sizeof from)) return is_shortage(errno) ? FOUND_UNKNOWN : FOUND;
+  found = find(s, name, path, &by_template);
   /* Without -d what another scanner has built is a directory like others. */
-  return s->definitions.path || look(from) == FOUND_NOTHING;
+  return found || s->definitions.path ? found : look(from);
 }
 
 /* It may have gone while it was looked at. */
@@ -115,6 +118,13 @@ static int is_unknown(struct scan *s) {
   if (!is_shortage(errno)) return 0;
   scan_later(s, RETRY_MS);
   return 1;
+}
+
+int definition_gone(struct scan *s, char const *name) {
+  enum found found = find_origin(s, name);
+
+  if (found == FOUND_UNKNOWN) (void)is_unknown(s);
+  return found == FOUND_NOTHING;
 }
 
 static void build(struct scan *s, char const *name, char const *path, int by_template,
@@ -186,8 +196,12 @@ struct applied definition_apply(struct scan *s, char const *name) {
 
 int definition_tidy(struct scan *s, char const *name) {
   char log[PATH_SIZE];
+  enum found found;
 
-  if (s->stopping || s->lost || !definition_gone(s, name)) return 1;
+  if (s->stopping || s->lost) return 1;
+  found = find_origin(s, name);
+  if (found == FOUND_UNKNOWN && is_unknown(s)) return 0;
+  if (found != FOUND_NOTHING) return 1;
   /* A supervisor shall not lose its files. */
   if (!path_join(log, sizeof log, name, "log") || built_is_held(name) || built_is_held(log))
     return 1;

@@ -46,7 +46,8 @@ struct applied {
 extern struct applied definition_apply(struct scan *, char const *name);
 /* If the next look does not find its definition, it has gone. */
 extern void definition_believe(struct entry *);
-/* Has it been built from something that is gone? Changes nothing. */
+/* Has it been built from something that is gone? Where that cannot be told now, no, and it is
+ * looked at again. */
 extern int definition_gone(struct scan *, char const *name);
 /* Nothing runs there any more: take away what was built, if its definition has gone. 0: that
  * failed, which was said and is tried again; 1: there was nothing to do, or it is done. */
