@@ -10,13 +10,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <lares/killpoint.h>
 
+#define MUCH (1024 * 1024) /* of address space: a usual script needs less than half of it */
 #define ANONYMOUS_CAPACITY (256 * 1024 - LOGBUF_SPARE)
-
-/* No file's size, with any length: who does not know of drops finds no such chunk. */
-#define NO_BASE (1ull << 62)
 
 static char const magic[8] = LOGBUF_MAGIC;
 
@@ -95,95 +94,75 @@ static int valid(struct logbuf const *buf) {
   return 1;
 }
 
-static void settle_drop(struct logbuf *buf, struct logrecord *record) {
-  struct logbuf_head *head = buf->head;
+/* Is there address space for this and what else we need? */
+static int is_roomy(size_t size) {
+  void *map = mmap(0, size + MUCH, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-  if (record->length < LOG_ACTIONS_MAX) head->drops[record->length] = head->next_told;
-  head->dropped = head->next_dropped;
-  KILL_POINT(DROPPED);
-  logrecord_settle(record);
+  if (map == MAP_FAILED) return 0;
+  munmap(map, size + MUCH);
+  return 1;
 }
 
-void logbuf_drop(struct logbuf *buf, struct logrecord *record, struct logrecord const *teller,
-                 struct logplace const *next, struct logdrops const *more) {
-  struct logbuf_head *head = buf->head;
-  struct logdrops const *told = logbuf_drops(buf, teller);
+/* Also what it may become, since pointers into it are everywhere, where there is room for that.
+ */
+static int map_file(struct logbuf *buf, int fd, size_t size) {
+  int grows = size >= LOGBUF_DEFAULT && size < LOGBUF_GROWN && is_roomy(LOGBUF_GROWN);
+  size_t most = grows ? LOGBUF_GROWN : size;
+  void *map = mmap(0, most, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-  record->next = *next;
-  head->next_told = (struct logdrops){told->lines + more->lines, told->bytes + more->bytes};
-  head->next_dropped =
-      (struct logdrops){head->dropped.lines + more->lines, head->dropped.bytes + more->bytes};
-  record->base = NO_BASE;
-  record->length = (uint64_t)(told - head->drops);
-  logrecord_set(record, LOG_INTENT_DROP);
-  KILL_POINT(DROP);
-  settle_drop(buf, record);
+  if (map == MAP_FAILED) return 0;
+  *buf =
+      (struct logbuf){.head = map, .map_size = size, .map_most = most, .fd = fd, .shared = 1};
+  buf->capacity = LOGBUF_CAPACITY(size);
+  return 1;
 }
 
-/* There is one at most. */
-static void settle_drops(struct logbuf *buf) {
-  for (unsigned i = 0; i < LOG_ACTIONS_MAX; i++) {
-    struct logrecord *record = &buf->head->records[i].record;
-    if (record->ino && record->intent == LOG_INTENT_DROP) settle_drop(buf, record);
-  }
+/* The halves and what is before and behind them. */
+static size_t used_size(struct logbuf const *buf) {
+  return LOGBUF_HEAD + 2 * (buf->capacity + LOGBUF_SPARE);
 }
 
-/* A directory that is new to the buffer gets what not every other one has had. */
-void logbuf_find_start(struct logbuf *buf) {
-  int any = 0;
-
-  for (unsigned i = 0; i < LOG_ACTIONS_MAX; i++) {
-    struct logrecord const *record = &buf->head->records[i].record;
-    if (!record->ino || (any && record->place.offset > buf->start.offset)) continue;
-    /* Not all count lines; the highest number is right. */
-    if (any && record->place.offset == buf->start.offset &&
-        record->place.line <= buf->start.line)
-      continue;
-    buf->start = record->place;
-    any = 1;
-  }
-  if (!any)
-    buf->start =
-        (struct logplace){.offset = logbuf_half(buf)->offset, .line = logbuf_half(buf)->line};
-  buf->start.inside = log_in_line(buf->start.inside) ? LOG_LINE_SKIPPED : LOG_LINE_START;
+/* A file that grew for nothing gives the space back, and is again one that all versions know.
+ */
+static void cut_back(struct logbuf *buf) {
+  if (!ftruncate(buf->fd, (off_t)used_size(buf))) buf->map_size = used_size(buf);
 }
 
 int logbuf_map(struct logbuf *buf, int fd) {
   static char const zero[sizeof magic];
   struct stat st;
-  size_t size;
-  void *map;
 
   if (fstat(fd, &st) < 0) return 0;
   if (!S_ISREG(st.st_mode) || st.st_size < LOGBUF_LEAST || st.st_size > (1 << 30))
     return errno = EINVAL, 0;
-  size = (size_t)st.st_size;
-  /* Also what it may become: pointers into it are everywhere. */
-  map = mmap(0, size < LOGBUF_GROWN ? LOGBUF_GROWN : size, PROT_READ | PROT_WRITE, MAP_SHARED,
-             fd, 0);
-  if (map == MAP_FAILED) return 0;
-  *buf = (struct logbuf){.head = map, .map_size = size, .fd = fd, .shared = 1};
-  buf->capacity = LOGBUF_CAPACITY(size);
+  if (!map_file(buf, fd, (size_t)st.st_size)) return 0;
   if (!memcmp(buf->head->magic, zero, sizeof zero)) {
     logbuf_reset(buf);
     return 1;
   }
   if (is_newer(buf)) return errno = EPROTONOSUPPORT, 0;
   if (!valid(buf)) return errno = EPROTO, 0;
-  buf->capacity = (size_t)buf->head->capacity;
+  if (buf->head->capacity < buf->capacity) {
+    buf->capacity = (size_t)buf->head->capacity;
+    cut_back(buf);
+  }
   recover_length(buf);
-  settle_drops(buf);
+  logbuf_settle_drops(buf);
   logbuf_find_start(buf);
   return 1;
 }
 
 int logbuf_grow(struct logbuf *buf) {
-  size_t used = LOGBUF_HEAD + 2 * (buf->capacity + LOGBUF_SPARE);
+  size_t used = used_size(buf);
+  int error;
 
-  if (!buf->shared || used < LOGBUF_DEFAULT || buf->capacity >= LOGBUF_CAPACITY(LOGBUF_GROWN))
+  if (!buf->shared || used < LOGBUF_DEFAULT || buf->map_most < LOGBUF_GROWN ||
+      buf->capacity >= LOGBUF_CAPACITY(LOGBUF_GROWN))
     return 1;
   if (logbuf_active(buf)) return 0;
-  if (posix_fallocate(buf->fd, (off_t)used, (off_t)(LOGBUF_GROWN - used))) return 1;
+  error = posix_fallocate(buf->fd, (off_t)used, (off_t)(LOGBUF_GROWN - used));
+  if (error) cut_back(buf); /* of what there was not enough it may have taken all */
+  if (error) return error != EINTR;
   KILL_POINT(ENLARGED);
   buf->map_size = LOGBUF_GROWN;
   buf->capacity = LOGBUF_CAPACITY(LOGBUF_GROWN);
@@ -205,63 +184,4 @@ int logbuf_hold(struct logbuf *buf) {
 
 void logbuf_release(struct logbuf *buf) {
   buf->head->pipe.holds = 0;
-}
-
-struct logrecord *logbuf_record(struct logbuf *buf, uint64_t dev, uint64_t ino, int *found) {
-  unsigned unused = LOG_ACTIONS_MAX;
-  struct logrecord *record;
-
-  for (unsigned i = 0; i < LOG_ACTIONS_MAX; i++) {
-    record = &buf->head->records[i].record;
-    if (record->ino == ino && record->dev == dev) {
-      buf->claimed |= 1u << i;
-      *found = 1;
-      return record;
-    }
-    if (buf->claimed & 1u << i) continue;
-    if (unused == LOG_ACTIONS_MAX || (buf->head->records[unused].record.ino && !record->ino))
-      unused = i;
-  }
-  *found = 0;
-  if (unused == LOG_ACTIONS_MAX) return errno = E2BIG, (struct logrecord *)0;
-  buf->claimed |= 1u << unused;
-  record = &buf->head->records[unused].record;
-  record->ino = 0; /* until the rest is there nobody is to believe it */
-  logbuf_fence();
-  *record = (struct logrecord){.dev = dev, .place = buf->start};
-  *logbuf_drops(buf, record) = (struct logdrops){.lines = 0};
-  logbuf_fence();
-  record->ino = ino;
-  return record;
-}
-
-struct logdrops *logbuf_drops(struct logbuf const *buf, struct logrecord const *record) {
-  size_t at = (size_t)((char const *)record - (char const *)buf->head->records);
-
-  return buf->head->drops + at / sizeof buf->head->records[0];
-}
-
-void logbuf_forget(struct logbuf *buf) {
-  for (unsigned i = 0; i < LOG_ACTIONS_MAX; i++)
-    if (!(buf->claimed & 1u << i)) buf->head->records[i].record.ino = 0;
-}
-
-void logbuf_drop_record(struct logbuf *buf, struct logrecord *record) {
-  size_t at = (size_t)((char const *)record - (char const *)buf->head->records);
-
-  logbuf_fence();
-  record->ino = 0;
-  buf->claimed &= ~(1u << at / sizeof buf->head->records[0]);
-}
-
-void logrecord_set(struct logrecord *record, uint64_t intent) {
-  logbuf_fence();
-  record->intent = intent;
-  logbuf_fence();
-}
-
-void logrecord_settle(struct logrecord *record) {
-  logbuf_fence();
-  record->place = record->next;
-  logrecord_set(record, 0);
 }

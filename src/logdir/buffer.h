@@ -9,6 +9,7 @@
  * - Growing while the first half is active: make the file larger, then store the new capacity.
  *   The first half stays where it is, and behind its bytes all is zero, where the second was
  *   too. A file may be larger than its capacity says: somebody was killed between the two.
+ *   (A lares-log from before there was growing takes such a file for damaged.)
  * - A chunk is announced in its directory's record (next, base, length, then intent) before it
  *   is written and becomes the place afterwards (place, then intent 0). Whoever finds intent
  *   looks at the size of current: all there, so it is next; otherwise current is cut to base.
@@ -126,5 +127,8 @@ static inline void logbuf_set(struct logbuf *buf, unsigned which, size_t len) {
   buf->head->word = (which ? LOGBUF_ACTIVE : 0) | len;
   logbuf_fence();
 }
+
+/* Puts counts where they belong that somebody who was killed has announced. */
+extern void logbuf_settle_drops(struct logbuf *);
 
 #endif

@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use LogTest;
 use Lares::KillMap ();
+use Lares::Mounts;
 use POSIX ();
 use Test::More;
 
@@ -32,7 +33,13 @@ sub flood {
   close $write;
   sysopen my $buffer, 'buffer', POSIX::O_RDWR | POSIX::O_CREAT or die;
   truncate $buffer, $size;
-  my $end = sub { waitpid $pid, 0; return $? };
+  my $end = sub { # nobody may have read what it writes
+    my $status;
+    until_true(sub { waitpid($pid, POSIX::WNOHANG) == $pid and defined($status = $?) }, 10);
+    kill 'KILL', $pid if !defined $status;
+    waitpid $pid, 0   if !defined $status;
+    return $status // 'did not end';
+  };
   return ($end, fd => $read, keep => $buffer, program => $logger, err => 'err',
     env => { LARES_LOGBUF => fileno $buffer, LARES_TEST_KILL_MAP => $map->file });
 }
@@ -73,6 +80,50 @@ for my $case (['a file of another size', 65536], ['no room', USUAL, before => ['
   $end->();
   size_is($size, $what);
   is_all($what);
+}
+
+# The room that was left is not taken for nothing; and what somebody who was killed has left is given back.
+SKIP: {
+  mkdir "$dir/small";
+  skip "a full disk: $Lares::Mounts::why", 6 if !mount_image("$dir/small", 'ext4', 8192);
+  my ($end, %how) = flood(USUAL);
+  sysopen my $buffer, "$dir/small/buffer", POSIX::O_RDWR | POSIX::O_CREAT or die;
+  syswrite $buffer, "\0" x USUAL;
+  open my $filler, '>', "$dir/small/filler" or die;
+  my $left = sub { my @st = split ' ', qx(stat -f -c '%f %S' $dir/small); return $st[0] * $st[1] };
+  for (my $much; ($much = $left->() - 200_000) > 0;) { syswrite($filler, 'f' x $much) or last }
+  system 'sync', '-f', "$dir/small";
+  my $before = $left->();
+  %how = (%how, keep => $buffer, env => { LARES_LOGBUF => fileno $buffer });
+  is(finish(start(['s1000000', 'n20', './main'], %how)), 0, 'a disk that is nearly full: ends with its input');
+  is($end->(), 0, 'a disk that is nearly full: all was taken');
+  is_all('a disk that is nearly full');
+  is(-s "$dir/small/buffer", USUAL, 'a disk that is nearly full: the buffer is as it was');
+  system 'sync', '-f', "$dir/small";
+  is($left->(), $before, 'a disk that is nearly full: and the room that was left');
+  close $filler;
+  close $buffer;
+  ok(unmount("$dir/small"), 'unmounted');
+}
+
+# An address space with no room for what the buffer might become.
+{
+  my ($end, %how) = flood(USUAL);
+  my ($least, @fails);
+  # From what it needs at least on it works, with a larger buffer or not.
+  for (my $kib = 2800; $kib <= 4400; $kib += 80) {
+    write_file('input', "line\n");
+    open my $input, '<', 'input' or die;
+    my $status = finish(start(['s1000000', 'n20', './few'], %how, fd => $input, before => ['prlimit', "--as=" . $kib * 1024, '--']));
+    if    (defined $least && $status) { push @fails, $kib }
+    elsif (!$status)                  { $least //= $kib }
+  }
+  is("@fails", '', "an address space of $least KiB is enough, and so is more");
+  my $status = finish(start(['s1000000', 'n20', './main'], %how, before => ['prlimit', '--as=' . $least * 1024, '--']));
+  is($status, 0, 'a small address space: ends with its input');
+  $end->();
+  size_is(USUAL, 'a small address space');
+  is_all('a small address space');
 }
 
 nothing_left();

@@ -104,6 +104,7 @@ struct logbuf_head;
 struct logbuf {
   struct logbuf_head *head; /* mapped */
   size_t map_size, capacity;
+  size_t map_most;       /* what is mapped, beyond the file's end, too */
   int fd;                /* borrowed: the file, when shared */
   int shared;            /* others see it after our death: bytes past the end are kept zero */
   uint32_t claimed;      /* bit i: record i belongs to a directory of this process */
@@ -123,9 +124,9 @@ extern int logbuf_anonymous(struct logbuf *);
  * process left in it is found and kept. 0 with EPROTO: written by something else. */
 extern int logbuf_map(struct logbuf *, int fd);
 extern void logbuf_reset(struct logbuf *); /* forgets what the file holds */
-/* Between two reads: makes a file of the usual size, and its halves, larger, so that a read
- * gets more. Smaller files were somebody's choice and stay. 0: not in this half, ask again
- * after the next turn; 1: it is done, was done before, or cannot be. */
+/* Between two reads: makes a file of the usual size, or more, and its halves larger, so that a
+ * read gets more. Smaller files were somebody's choice and stay. 0: not now, ask again after
+ * the next turn; 1: it is done, was done before, or cannot be. */
 extern int logbuf_grow(struct logbuf *);
 /* The record of the directory, an earlier process's if there is one (found = 1), or 0 with
  * E2BIG. After all directories were asked for, logbuf_forget drops the records of others. */

@@ -234,6 +234,12 @@ sub said_too_often {
     return join "\n", map { "$times{$_} times: $_" } grep { $times{$_} > $most } sort keys %times;
 }
 
+sub most_made {
+    my ($board) = @_;
+    my $of = $board->{counts};
+    return join ', ', map { "$_ $of->{$_}" } (sort { $of->{$b} <=> $of->{$a} } keys %$of)[0 .. 5];
+}
+
 # What went wrong with this fault, or undef.
 sub try_fault {
     my ($program, $fault, $opt) = @_;
@@ -246,7 +252,7 @@ sub try_fault {
     return $wrong if defined $wrong;
     my $often = said_too_often($said, $opt->{most_said} || MOST_SAID);
     return "said again and again:\n$often" if length $often;
-    return "$board->{traced} calls: something asks again and again" if $board->{traced} > ($opt->{most_calls} || MOST_CALLS);
+    return "$board->{traced} calls: something asks again and again: " . most_made($board) if $board->{traced} > ($opt->{most_calls} || MOST_CALLS);
     if ($ENV{LARES_FAULT_SHOW} && $board->{failed}) {
         my $text = do { local $! = errno_of($error); "$!" };
         diag("silent: $call:$n:$error:$how") if $said !~ /\Q$text\E/;
