@@ -125,8 +125,10 @@ my %ERRORS = (
 my @INTERRUPTED = qw(times:1 times:5);
 my @SHORTAGES   = qw(times:1 ms:300 ms:2500);
 
-# Who spins makes more in a third of a second; a service started twenty times a second does not in 2.5.
-use constant MOST_CALLS => 60_000;
+# Who spins waits more often in a third of a second, or makes more calls without waiting in one; a service
+# started twenty times a second does not in 2.5. (A look at all processes of a machine on which many begin
+# and end takes thousands of calls, and is repeated while they do: that is not spinning.)
+use constant { MOST_WAITS => 2000, MOST_CALLS => 400_000 };
 # A message, but for time and numbers, as often at most: there are several incarnations.
 use constant MOST_SAID => 4;
 
@@ -252,7 +254,10 @@ sub try_fault {
     return $wrong if defined $wrong;
     my $often = said_too_often($said, $opt->{most_said} || MOST_SAID);
     return "said again and again:\n$often" if length $often;
-    return "$board->{traced} calls: something asks again and again: " . most_made($board) if $board->{traced} > ($opt->{most_calls} || MOST_CALLS);
+    my $waits = 0;
+    $waits += $board->{counts}{$_} for qw(poll ppoll epoll_wait);
+    return "$waits waits, $board->{traced} calls: something asks again and again: " . most_made($board)
+        if $waits > MOST_WAITS || $board->{traced} > MOST_CALLS;
     if ($ENV{LARES_FAULT_SHOW} && $board->{failed}) {
         my $text = do { local $! = errno_of($error); "$!" };
         diag("silent: $call:$n:$error:$how") if $said !~ /\Q$text\E/;
