@@ -3,6 +3,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Lares;
 use Lares::Scan;
+use Lares::State ();
 use Test::More;
 
 sub starts { my ($report) = @_; return scalar(my @runs = probe_runs($report)) }
@@ -245,6 +246,31 @@ for my $how ('the entry vanishes', 'all is stopped') {
         $how =~ /entry/ ? is(stop_scanner($scanner), 0, 'stopped') : is(wait_exit($scanner)->{exit}, 0, 'stopped');
         no_processes_left();
         is(-s "$def/s/finished", 1, 'finish was run, once');
+    };
+}
+
+# Its supervisor ended because it had been told so by the scanner before, which was taken for a person's
+# command: what was there again was not started any more.
+for my $name ('web', 'w' x 255) {
+    subtest 'back while it is stopped, and the scanner killed (' . length($name) . ' bytes)' => sub {
+        my ($scan, $def) = new_scan();
+        make_service("$def/web", run => "trap '' TERM\n: >trapped\nwhile :; do sleep 1; done", files => { 'timeout-kill' => "1500\n" });
+        symlink "$def/web", "$scan/$name" or die "symlink: $!\n";
+        my $scanner = scanner($scan);
+        my $pid     = up("$scan/$name");
+        wait_for { -e "$def/web/trapped" } 'it to ignore TERM';
+        unlink "$scan/$name";
+        wait_for { Lares::State::state_is("$def/web", state => 'stopping') } 'it to be told';
+        kill9($scanner);
+        wait_exit($scanner);
+        symlink "$def/web", "$scan/$name" or die "symlink: $!\n";
+        my $second = scanner($scan);
+        my $new    = wait_for { my $p = service_pid("$scan/$name"); $p && $p != $pid && $p } 'another life';
+        ok(!alive($pid), 'the old life is over, and it is up again');
+        is(said($scan, qr/going on with that/), 1, '... as the scanner says');
+        is(join(' ', map { s{.*/}{}r } glob "$scan/.lares/run/{*,.w*}"), $name, '... which keeps no note of it');
+        is(stop_scanner($second), 0, 'stopped');
+        no_processes_left();
     };
 }
 

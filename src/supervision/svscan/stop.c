@@ -164,6 +164,7 @@ void entry_vanished(struct scan *s, struct entry *e) {
                          : "' has vanished",
               s->keep ? ": its supervisors are not restarted any more" : ": stopping it");
   if (!s->keep) {
+    going_note(s, e);
     entry_stop(s, e);
     return;
   }

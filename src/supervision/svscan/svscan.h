@@ -279,6 +279,14 @@ extern void home_unrecord(struct scan *, struct entry *);
 /* Where a recorded directory was; 1 only if it still is there. */
 extern int home_recorded_path(struct entry const *, char buf[PATH_SIZE]);
 extern void home_find_vanished(struct scan *);
+#define HOME_RUN ".lares/run"
+
+/* going.c */
+/* What vanished is going to be stopped; whether a scanner before us has begun with that, or -1
+ * with errno where that cannot be told now; it has gone, or nobody is there to go. */
+extern void going_note(struct scan *, struct entry const *);
+extern int is_going(char const *name);
+extern void going_forget(char const *name);
 /* Supervisors run in a directory that was built and is not defined any more, and that nobody
  * noted: stop them. 0 when there are none. */
 extern int home_stop_undefined(struct scan *, char const *name, uint64_t dev, uint64_t ino);
