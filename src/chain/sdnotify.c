@@ -9,6 +9,7 @@
 #include <skalibs/nonposix.h>
 #include "chain.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@
 CHAIN_TEXTS(OPTIONS, "lares-sdnotify", "program [argument...]");
 
 #define RANDOM 12
+#define NO_ANSWER_MS 100
 
 struct order {
   struct program program;
@@ -54,7 +56,8 @@ static int hear(struct order const *order, int socket) {
   int ready = len >= 0 && !from.too_long && may_speak(order, from.pid) &&
               notify_parse(&m, bytes, (size_t)len) && m.words & NOTIFY_READY;
 
-  if (len >= 0) (void)notify_take(socket);
+  if ((len < 0 || !notify_take(socket)) && errno != EAGAIN && errno != EWOULDBLOCK)
+    clock_pause(NO_ANSWER_MS); /* it is there still: do not spin */
   return ready;
 }
 

@@ -146,6 +146,26 @@ for my $program (qw(supervise svscan)) {
     is(Test::More->builder->current_test, $shown + 3, '... which was seen');
 }
 
+# A message that could not be taken from its socket was heard 100,000 times, until it could.
+{
+    my $seen = 0;
+    for my $n (1 .. 3) {
+        my $dir = sd_service(tmp("untaken$n"), files => { 'timeout-kill' => "2000\n" });
+        my ($board, $env) = faults("recv:$n:ENOMEM:ms:400");
+        my $pid = supervisor_of($dir, $env);
+        sd_born($dir);
+        sd_tell($dir, 'send READY=1');
+        wait_state($dir, state => 'up', ready => 1);
+        sd_tell($dir, 'send RELOADING=1');
+        wait_state($dir, state => 'up', ready => 0);
+        my $failed = board($board)->{failed};
+        $seen++ if $failed;
+        cmp_ok($failed, '<', 20, "recv:$n: did not spin");
+        is(leave_service($dir, $pid), 0, '... and leaves in order');
+    }
+    ok($seen, '... which was seen');
+}
+
 # The same of lares-log, which has its own loop.
 {
     my ($seen, $dir) = (0, tmp('main'));
@@ -404,7 +424,7 @@ for my $how (qw(stop vanish)) {
     wait_for { board($board)->{failed} } 'it to find that it cannot write';
     kill9($first);
     wait_exit($first);
-    is(wait_exit($start->((faults('mmap:1:ENOMEM:times:1'))[1]))->{exit}, 111, 'no memory for the buffer: it does not begin');
+    is(wait_exit($start->((faults('mmap:1:ENOMEM:times:2'))[1]))->{exit}, 111, 'no memory for the buffer: it does not begin');
     my $last = $start->(no_fault());
     ok(eval { wait_for { (file_text("$dir/current") // '') eq "a line\n" } 'the line' }, '... and the next one has what was in it') or diag($@);
     signal($last, 'TERM');

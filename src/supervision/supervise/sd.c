@@ -167,7 +167,9 @@ int sd_read(struct supervisor *s) {
     ssize_t len = notify_peek(s->sd.fd, bytes, &from);
     if (len < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
     hear(s, bytes, (size_t)len, &from);
-    if (s->sd.fd >= 0) (void)notify_take(s->sd.fd);
+    /* What stays where it is would be heard again at once, and for ever. */
+    if (s->sd.fd >= 0 && !notify_take(s->sd.fd) && errno != EAGAIN && errno != EWOULDBLOCK)
+      return -1;
   }
   return 1;
 }
