@@ -24,8 +24,8 @@ sub start {
 # A logger's supervisor opens the writing end of its pipe last of all.
 sub begun {
     my ($s, $which) = @_;
-    my @open = values %{ fds_of($s->{pid}{$which}) || {} };
-    return (grep { m{/supervise/history$} } @open) && ($which eq 'web' || 2 <= grep { m{/log/supervise/pipe$} } @open);
+    my $open = supervisor_begun($s->{pid}{$which}) or return 0;
+    return $which eq 'web' || 2 <= grep { m{/log/supervise/pipe$} } @$open;
 }
 
 sub get_there {

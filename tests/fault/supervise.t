@@ -27,9 +27,6 @@ sub living {
     return living_probe("$s->{dir}.report");
 }
 
-# Past the point of no return. The journal is opened last of all.
-sub begun { my ($s) = @_; return grep { m{/supervise/history$} } values %{ fds_of($s->{pid}) || {} } }
-
 # Waits for $what->(); a supervisor that gives up at its beginning is followed by one without faults.
 sub get_there {
     my ($s, $name, $what) = @_;
@@ -40,7 +37,7 @@ sub get_there {
             start($s, { LARES_FAULT => undef });
         }
         living($s);
-        begun($s) && $what->()
+        supervisor_begun($s->{pid}) && $what->()
     } $name, 20;
     $s->{beginning} = 0;
     return $got;

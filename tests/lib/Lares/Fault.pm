@@ -23,7 +23,7 @@ use POSIX ();
 use Test::More;
 
 our @ISA    = ('Exporter');
-our @EXPORT = qw(fault_campaign account faulty fault_calls new_board board step_clock gave_up living_probe wait_recorded);
+our @EXPORT = qw(fault_campaign account faulty fault_calls new_board board step_clock gave_up living_probe wait_recorded supervisor_begun);
 
 # What each call is made to fail with: those a healthy machine gives when it is short of something
 # or its disk is at its end.
@@ -330,6 +330,16 @@ sub account {
     alarm time_limit(600);
     system "rm -rf '$base' '$base'.*";
     return ($wrong, $said);
+}
+
+# A supervisor past the point of no return: it has its journal open, and waits. What it reads in between can still
+# end it, and until then what its files say is its predecessor's word. (Where the kernel hides what a process waits
+# in, that is taken for granted.)
+sub supervisor_begun {
+    my ($pid) = @_;
+    my @open = values %{ fds_of($pid) || {} };
+    my ($wait) = (file_text("/proc/$pid/wchan") // '') =~ /(\w+)/;
+    return (grep { m{/supervise/history$} } @open) && ($wait // '0') =~ /^0$|poll/ ? \@open : 0;
 }
 
 # Of a program that ended before it had begun: it has to have said why, in order.

@@ -55,9 +55,6 @@ sub begin_service {
     $v->{beginning} = 1;
 }
 
-# Past the point of no return: the journal is opened last of all.
-sub begun { my ($v) = @_; return grep { m{/supervise/history$} } values %{ fds_of($v->{pid}) || {} } }
-
 # Waits for $what->(), while each supervisor lives or has given up in order.
 sub get_there {
     my ($s, $name, $what) = @_;
@@ -69,7 +66,7 @@ sub get_there {
             gave_up($v->{pid}, "$dir.err");
             begin_service($s, $dir, env => { LARES_FAULT => undef });
         }
-        !(grep { $_->{pid} && !begun($_) } values %{ $s->{services} }) && $what->()
+        !(grep { $_->{pid} && !supervisor_begun($_->{pid}) } values %{ $s->{services} }) && $what->()
     } $name, 20;
     $_->{beginning} = 0 for values %{ $s->{services} };
     return $got;
