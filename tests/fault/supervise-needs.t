@@ -10,6 +10,7 @@ use Lares;
 use Lares::Fault;
 use Lares::Faulted;
 use Lares::State;
+use POSIX ();
 use Test::More;
 
 my ($faulty, $db, $web);
@@ -51,6 +52,9 @@ sub in_order {
     return if $said =~ /unable to (?:register|note|look|use|read|listen)|without waiting/;
     my ($first, $last) = map { (deaths_of($_))[-1] } $web, $db;
     return if $said =~ /unable to write/ && deaths_of($db) == $before{$db};
+    # Nobody is woken by a FIFO that is full and has nothing in it, which only this ring knows; after 5 seconds
+    # it is not waited for any more, and that was said where nothing could be written either.
+    return if ($s->{env}{LARES_FAULT} // '') =~ /^write:\d+:${\POSIX::EAGAIN()}:/;
     die "$name: ended before who needs it\n" if $first->{at} > $last->{at};
 }
 
