@@ -37,7 +37,8 @@ static char const *kind_name(mode_t mode) {
 
 /* The file may be as good as ever: it is the disk, or the machine that it is on. */
 static int is_of_disk(int error) {
-  return error == EIO || error == ESTALE || error == ETIMEDOUT;
+  return error == EIO || error == ESTALE || error == ETIMEDOUT || error == EBUSY ||
+         error == ENOLCK;
 }
 
 static enum value_outcome failed(int error, char const *what, struct wrong *wrong) {

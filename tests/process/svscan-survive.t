@@ -249,29 +249,69 @@ for my $how ('the entry vanishes', 'all is stopped') {
     };
 }
 
-# Its supervisor ended because it had been told so by the scanner before, which was taken for a person's
-# command: what was there again was not started any more.
-for my $name ('web', 'w' x 255) {
-    subtest 'back while it is stopped, and the scanner killed (' . length($name) . ' bytes)' => sub {
+# A supervisor ended because the scanner before had told it so, which was taken for a person's command: what was
+# there again was not started any more. back => how it is there again, when the scanner has been killed.
+sub vanishes_and_is_back {
+    my ($what, %opt) = @_;
+    subtest "back while it is stopped, and the scanner killed: $what" => sub {
         my ($scan, $def) = new_scan();
-        make_service("$def/web", run => "trap '' TERM\n: >trapped\nwhile :; do sleep 1; done", files => { 'timeout-kill' => "1500\n" });
-        symlink "$def/web", "$scan/$name" or die "symlink: $!\n";
+        my $name = $opt{name} || 'web';
+        my $dir  = $opt{directory} ? "$scan/$name" : "$def/web";
+        make_service($dir, run => "test -e go && exec sleep 1000\ntrap '' TERM\n: >trapped\nwhile ! test -e go; do sleep 0.05; done", files => { 'timeout-kill' => "60000\n" });
+        symlink $dir, "$scan/$name" or die "symlink: $!\n" if !$opt{directory};
         my $scanner = scanner($scan);
         my $pid     = up("$scan/$name");
-        wait_for { -e "$def/web/trapped" } 'it to ignore TERM';
-        unlink "$scan/$name";
-        wait_for { Lares::State::state_is("$def/web", state => 'stopping') } 'it to be told';
+        wait_for { -e "$dir/trapped" } 'it to ignore TERM';
+        if ($opt{directory}) { rename $dir, "$scan/../away" or die "rename: $!\n"; $dir = "$scan/../away" }
+        else                 { unlink "$scan/$name" }
+        wait_for { Lares::State::state_is($dir, state => 'stopping') } 'it to be told';
         kill9($scanner);
         wait_exit($scanner);
-        symlink "$def/web", "$scan/$name" or die "symlink: $!\n";
-        my $second = scanner($scan);
-        my $new    = wait_for { my $p = service_pid("$scan/$name"); $p && $p != $pid && $p } 'another life';
+        my $now = "$scan/" . ($opt{now} || $name);
+        if ($opt{directory}) { rename $dir, $now or die "rename: $!\n"; $dir = $now }
+        else                 { symlink $dir, $now or die "symlink: $!\n" }
+        my $second = scanner($scan, @{ $opt{words} || [] });
+        wait_for { said($scan, qr/found supervisor of/) } 'the next scanner to find it';
+        if ($opt{supervisor}) {
+            my $before = supervisor($opt{now} || $name);
+            kill9($before);
+            wait_for { my $p = supervisor($opt{now} || $name); $p && $p != $before } 'another supervisor';
+        }
+        write_file("$dir/go", '');
+        my $new = wait_for { my $p = service_pid($now); $p && $p != $pid && $p } 'another life';
         ok(!alive($pid), 'the old life is over, and it is up again');
-        is(said($scan, qr/going on with that/), 1, '... as the scanner says');
-        is(join(' ', map { s{.*/}{}r } glob "$scan/.lares/run/{*,.w*}"), $name, '... which keeps no note of it');
+        is(said($scan, qr/a scanner before this one had told it/), 1, '... as the scanner says');
+        is(join(' ', map { s{.*/}{}r } glob "$scan/.lares/run/{*,.[0-9]*}"), $opt{now} || $name, '... which keeps no note of it');
+        # From now on it is a person's word again.
+        is(run([bin('svc'), '-x', $now])->{exit}, 0, 'x');
+        wait_for { said($scan, qr/, pid \d+, left/) } 'its supervisor to leave';
         is(stop_scanner($second), 0, 'stopped');
         no_processes_left();
     };
 }
+vanishes_and_is_back('a link');
+vanishes_and_is_back('255 bytes', name => 'w' x 255);
+vanishes_and_is_back('a directory under another name', directory => 1, now => 'web2');
+vanishes_and_is_back('-k', words => ['-k']);
+vanishes_and_is_back('its supervisor killed, too', supervisor => 1);
+
+subtest 'a note of a supervisor that has gone says nothing of who has its number' => sub {
+    my ($scan, $def) = new_scan();
+    link_service($scan, $def, 'web');
+    my $scanner = scanner($scan);
+    both_up("$scan/web");
+    kill9($scanner);
+    wait_exit($scanner);
+    my $now = supervisor('web');
+    symlink '0123456789abcdef:0123456789abcdef', "$scan/.lares/run/.$_" or die "symlink: $!\n" for $now, 2;
+    my $second = scanner($scan);
+    wait_for { said($scan, qr/found supervisor of/) >= 2 } 'the next scanner to find it';
+    wait_for { !-l "$scan/.lares/run/.$now" && !-l "$scan/.lares/run/.2" } 'the notes to go';
+    is(run([bin('svc'), '-x', "$scan/web"])->{exit}, 0, 'x');
+    wait_for { said($scan, qr/`web', pid \d+, left/) } 'it to leave';
+    ok(!supervisor('web'), 'who was told by a person is not replaced');
+    is(stop_scanner($second), 0, 'stopped');
+    no_processes_left();
+};
 
 done_testing();

@@ -196,6 +196,8 @@ static void test_grow(void) {
   record->place = place;
   need(logbuf_map(&again, fd));
   is_int((long)again.capacity, (long)usual, "a file that is larger than its halves is taken");
+  need(!fstat(fd, &st));
+  is_int(st.st_size, LOGBUF_DEFAULT, "and is as large as they are again");
   ok(logbuf_grow(&buf) && buf.capacity > 3 * usual, "the first is: grown");
   need(!fstat(fd, &st));
   is_int(st.st_size, LOGBUF_GROWN, "and the file");

@@ -138,11 +138,13 @@ static void read_input(struct notifier *n) {
     watched_list(n);
   else if (is_input_end(0, got))
     begin_to_end(n);
+  else if (errno == EAGAIN || errno == EINTR)
+    return;
   else if (is_shortage(errno)) {
     if (!n->unreadable) report_warning_errno("unable to read standard input; trying again");
     n->unreadable = 1;
     clock_pause(FOLLOW_LOOK_MS);
-  } else if (errno != EAGAIN && errno != EINTR)
+  } else
     strerr_diefusys(EXIT_SYSTEM, "read standard input");
 }
 

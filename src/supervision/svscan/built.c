@@ -37,7 +37,8 @@ static int read_mark(char const *name, char const *mark, char *path, size_t size
 }
 
 int built_from(char const *name, char *path, unsigned size) {
-  return read_mark(name, BUILT, path, size) || read_mark(name, BUILDING, path, size);
+  if (read_mark(name, BUILT, path, size)) return 1;
+  return !is_shortage(errno) && read_mark(name, BUILDING, path, size);
 }
 
 int built_is_directory(char const *path) {

@@ -23,7 +23,8 @@ enum slot_flag {
   SLOT_UNSURE = 4,   /* its supervisor died; what it started may come to us */
   SLOT_ASKING = 8,   /* to be told so at `moment`: it has hardly begun */
   SLOT_EARLIER = 16, /* what it left before the upgrade still counts */
-  SLOT_TOLD = 32     /* told to upgrade, or new enough */
+  SLOT_TOLD = 32,    /* told to upgrade, or new enough */
+  SLOT_GOES = 64     /* it is to go on with a stop that was not meant for what is there now */
 };
 
 struct slot {

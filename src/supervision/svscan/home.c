@@ -7,7 +7,7 @@
  *   run/NAME    a symbolic link whose text is `DEV:INO:PATH` (two decimal numbers, the absolute
  *               path): the directory NAME stood for when its supervisor was started; removed
  *               when the supervisors have left
- *   run/.NAME   a symbolic link: they were told to go because NAME had vanished (going.c)
+ *   run/.PID    a symbolic link: a supervisor that was told to go, going.c
  *   event/      a fifodir: a supervisor that waits for a service which is not there is woken
  *               when something is taken up
  *   stopping    a symbolic link whose text is `BOOT:CODE` (16 hexadecimal digits, decimal): a
@@ -157,7 +157,6 @@ void home_unrecord(struct scan *s, struct entry *e) {
 
   if (!(e->flags & ENTRY_RECORDED)) return;
   e->flags &= (uint8_t)~ENTRY_RECORDED;
-  if (e->flags & ENTRY_VANISHED) going_forget(e->name);
   if (record_path(e->name, path)) (void)unlink(path);
   hook_tell(s);
 }
@@ -220,24 +219,20 @@ static void find_one(struct scan *s, char const *name) {
   struct entry *e;
   struct stat st;
   size_t at;
-  int goes;
 
   errno = 0;
   at = read_record(name, &dev, &ino, text);
   if (entry_find(s, name)) return;
-  goes = at ? is_going(name) : 0;
-  if (at && !goes && !stat(name, &st) && st.st_dev == dev && st.st_ino == ino) {
+  if (at && !stat(name, &st) && st.st_dev == dev && st.st_ino == ino) {
     if (!definition_gone(s, name)) return;
     built_prune(name);
     errno = 0;
   }
-  if (goes < 0 ||
-      is_shortage(errno)) { /* nothing is stopped or forgotten because we cannot look */
+  if (is_shortage(errno)) { /* nothing is stopped or forgotten because we cannot look */
     s->unfound = 1;
     return;
   }
   if (!at || s->keep || !path_is_service_name(name)) {
-    going_forget(name);
     if (record_path(name, text)) (void)unlink(text);
     return;
   }
@@ -247,11 +242,7 @@ static void find_one(struct scan *s, char const *name) {
     return;
   }
   e->flags |= ENTRY_RECORDED | ENTRY_VANISHED;
-  if (!stop_found(s, e,
-                  goes
-                      ? "' had vanished, and the scanner before was about to stop it: going on "
-                        "with that"
-                      : "' has vanished while no scanner ran: stopping it"))
+  if (!stop_found(s, e, "' has vanished while no scanner ran: stopping it"))
     entry_advance(s, e);
 }
 
@@ -276,7 +267,10 @@ void home_find_vanished(struct scan *s) {
     return;
   }
   while (errno = 0, (d = readdir(dir)))
-    if (d->d_name[0] != '.') find_one(s, d->d_name);
+    if (d->d_name[0] != '.')
+      find_one(s, d->d_name);
+    else
+      going_check(s, d->d_name);
   if (errno) s->unfound = 1;
   closedir(dir);
   if (s->unfound) scan_later(s, RETRY_MS);

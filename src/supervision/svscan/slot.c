@@ -115,6 +115,15 @@ static int is_unfinished(struct scan *s, struct entry *e, enum which which) {
          (state.machine.state == STATE_STOPPING || state.machine.state == STATE_FINISHING);
 }
 
+/* What the one before was told whoever comes next goes on with. */
+static int is_leaving(struct scan *s, struct entry *e, enum which which) {
+  struct state_record state;
+  char path[PATH_SIZE];
+
+  return slot_path(s, e, which, "", path) && state_record_load(path, &state) &&
+         state.boot == s->abilities.boot && state.machine.flags & FLAG_LEAVING;
+}
+
 /* In a stop: without a supervisor a process would go on, or what a logger has to take would be
  * left. */
 static int is_owed(struct scan *s, struct entry *e, enum which which) {
@@ -192,6 +201,8 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
   struct slot *slot = &e->slot[which];
   int left = left_on_purpose(s, e, which, wstat), asked = slot->flags & SLOT_ASKED;
   int32_t pid = slot->pid;
+  int goes =
+      slot->flags & SLOT_GOES || (pid && e->phase == PHASE_ACTIVE && going_was_told(pid));
   uint32_t delay;
 
   if (!was_short(slot)) slot->deaths = 0;
@@ -204,6 +215,8 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
    * place of one that died needs no descriptor of ours. */
   slot->flags =
       (uint8_t)((slot->flags & SLOT_UNSURE) | (wstat == EXIT_SYSTEM << 8 ? 0 : SLOT_PROBED));
+  if (goes && !left && is_leaving(s, e, which)) slot->flags |= SLOT_GOES;
+  if (pid && (goes || e->flags & ENTRY_VANISHED)) going_forget(pid);
   slot->state = SLOT_NONE;
   slot->moment = DEADLINE_NEVER;
   if (!left) orphan_expect(s, e, which);
@@ -214,6 +227,12 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
   if (e->phase == PHASE_ACTIVE && !left) {
     due_in(s, slot, delay);
     report_end(e, which, pid, wstat, delay, slot->deaths);
+  } else if (e->phase == PHASE_ACTIVE && goes) {
+    char name[PATH_SIZE];
+    report_info("supervisor of `", slot_name(e, which, name),
+                "' left, as a scanner before this one had told it; starting another");
+    delay = 0;
+    due_in(s, slot, delay);
   } else if (e->phase == PHASE_ACTIVE) {
     char name[PATH_SIZE], number[REPORT_NUMBER];
     slot->state = SLOT_LEFT;

@@ -74,6 +74,7 @@ void slot_ask(struct scan *s, struct entry *e, enum which which) {
     return;
   }
   slot->flags = (uint8_t)((slot->flags & ~SLOT_ASKING) | SLOT_ASKED);
+  if (e->flags & ENTRY_VANISHED && !s->stopping) going_note(s, slot->pid);
   /* A bare pid is never signalled: it may be somebody else's by now. */
   if (slot->state == SLOT_FOUND && slot->pidfd < 0)
     slot_poke(s, e, which, "dx"); /* to daemontools' supervise x alone is not to stop */
@@ -164,7 +165,6 @@ void entry_vanished(struct scan *s, struct entry *e) {
                          : "' has vanished",
               s->keep ? ": its supervisors are not restarted any more" : ": stopping it");
   if (!s->keep) {
-    going_note(s, e);
     entry_stop(s, e);
     return;
   }

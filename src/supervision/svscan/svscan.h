@@ -282,11 +282,13 @@ extern void home_find_vanished(struct scan *);
 #define HOME_RUN ".lares/run"
 
 /* going.c */
-/* What vanished is going to be stopped; whether a scanner before us has begun with that, or -1
- * with errno where that cannot be told now; it has gone, or nobody is there to go. */
-extern void going_note(struct scan *, struct entry const *);
-extern int is_going(char const *name);
-extern void going_forget(char const *name);
+/* A supervisor is told to go because its directory has vanished; was it, by whichever scanner;
+ * it has ended. */
+extern void going_note(struct scan *, int32_t pid);
+extern int going_was_told(int32_t pid);
+extern void going_forget(int32_t pid);
+/* A name in run/ with a dot before: no such note, or of one that has gone, it is removed. */
+extern void going_check(struct scan const *, char const *name);
 /* Supervisors run in a directory that was built and is not defined any more, and that nobody
  * noted: stop them. 0 when there are none. */
 extern int home_stop_undefined(struct scan *, char const *name, uint64_t dev, uint64_t ino);
