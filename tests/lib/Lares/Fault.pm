@@ -274,6 +274,7 @@ sub fault_campaign {
     my $all    = 0;
     $all += @$_ for values %$places;
     my @faults = in_turn($places, $ENV{LARES_FAULT_ROUNDS});
+    @faults = grep { join(':', @$_) !~ $opt{without} } @faults if $opt{without};
     @faults = [$ENV{LARES_FAULT_ONLY} =~ /^(\w+):(\d+):(\w+):(\w+:\d+)$/] if $ENV{LARES_FAULT_ONLY};
     my $unbound = $ENV{LARES_LONG} || $ENV{LARES_FAULT_ROUNDS};
     my $until   = Lares::Process::now() + $opt{seconds};
