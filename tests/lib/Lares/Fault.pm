@@ -6,7 +6,8 @@
 #   fault_campaign('supervise', seconds => 40, scenario => sub { my ($program, $env, $board) = @_; ... })
 #
 # The scenario runs the program $program with the environment $env (a hash ref of LARES_FAULT...)
-# and returns what went wrong, or undef, and what the program has said.
+# and returns what went wrong, or undef, and what the program has said. without => a pattern of
+# CALL:N:ERROR:HOW that cannot be, with the reason where it is given.
 # tests/fault/inject/inject.c is the other half.
 #
 # LARES_FAULT_ONLY=CALL:N:ERROR:HOW:HOWMUCH runs one; LARES_FAULT_ROUNDS=N takes N faults of each
