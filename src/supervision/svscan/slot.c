@@ -93,13 +93,20 @@ static void start(struct scan *s, struct entry *e, enum which which) {
   if (e->phase == PHASE_GOING) entry_advance(s, e);
 }
 
+/* What its last supervisor wrote in this boot. */
+static int read_state(struct scan *s, struct entry *e, enum which which,
+                      struct state_record *state) {
+  char path[PATH_SIZE];
+
+  return slot_path(s, e, which, "", path) && state_record_load(path, state) &&
+         state->boot == s->abilities.boot;
+}
+
 /* By what it wrote before it left. */
 static int has_left(struct scan *s, struct entry *e, enum which which) {
   struct state_record state;
-  char path[PATH_SIZE];
 
-  return slot_path(s, e, which, "", path) && state_record_load(path, &state) &&
-         state.boot == s->abilities.boot && state.marks & MARK_LEFT;
+  return read_state(s, e, which, &state) && state.marks & MARK_LEFT;
 }
 
 /* Of one that was killed in the middle of a stop: the main process may be dead, and others of
@@ -107,21 +114,17 @@ static int has_left(struct scan *s, struct entry *e, enum which which) {
  */
 static int is_unfinished(struct scan *s, struct entry *e, enum which which) {
   struct state_record state;
-  char path[PATH_SIZE];
 
   if (e->slot[which].deaths > MOST_DEATHS) return 0;
-  return slot_path(s, e, which, "", path) && state_record_load(path, &state) &&
-         state.boot == s->abilities.boot && !(state.marks & (MARK_LEFT | MARK_BLANK)) &&
+  return read_state(s, e, which, &state) && !(state.marks & (MARK_LEFT | MARK_BLANK)) &&
          (state.machine.state == STATE_STOPPING || state.machine.state == STATE_FINISHING);
 }
 
 /* What the one before was told whoever comes next goes on with. */
 static int is_leaving(struct scan *s, struct entry *e, enum which which) {
   struct state_record state;
-  char path[PATH_SIZE];
 
-  return slot_path(s, e, which, "", path) && state_record_load(path, &state) &&
-         state.boot == s->abilities.boot && state.machine.flags & FLAG_LEAVING;
+  return read_state(s, e, which, &state) && state.machine.flags & FLAG_LEAVING;
 }
 
 /* In a stop: without a supervisor a process would go on, or what a logger has to take would be

@@ -268,6 +268,7 @@ extern void logpipe_let_go(struct entry *);
 extern int logpipe_is_owed(struct scan *, struct entry *, int died);
 
 /* home.c */
+#define HOME_RUN ".lares/run"
 /* 1, or 0: another scanner has the directory (*holder its pid), or it cannot be used (*holder
  * 0; that is said, and no reason not to go on). */
 extern int home_open(struct scan *, int32_t *holder);
@@ -279,7 +280,14 @@ extern void home_unrecord(struct scan *, struct entry *);
 /* Where a recorded directory was; 1 only if it still is there. */
 extern int home_recorded_path(struct entry const *, char buf[PATH_SIZE]);
 extern void home_find_vanished(struct scan *);
-#define HOME_RUN ".lares/run"
+/* Supervisors run in a directory that was built and is not defined any more, and that nobody
+ * noted: stop them. 0 when there are none. */
+extern int home_stop_undefined(struct scan *, char const *name, uint64_t dev, uint64_t ino);
+extern void home_stopping(struct scan *);
+extern int home_was_stopping(struct scan *);
+extern void home_stopped(void);
+/* We end with a code that lares-init would take for a failure of ours: it is a service's. */
+extern void home_ended(struct scan const *);
 
 /* going.c */
 /* A supervisor is told to go because its directory has vanished; was it, by whichever scanner;
@@ -289,14 +297,6 @@ extern int going_was_told(int32_t pid);
 extern void going_forget(int32_t pid);
 /* A name in run/ with a dot before: no such note, or of one that has gone, it is removed. */
 extern void going_check(struct scan const *, char const *name);
-/* Supervisors run in a directory that was built and is not defined any more, and that nobody
- * noted: stop them. 0 when there are none. */
-extern int home_stop_undefined(struct scan *, char const *name, uint64_t dev, uint64_t ino);
-extern void home_stopping(struct scan *);
-extern int home_was_stopping(struct scan *);
-extern void home_stopped(void);
-/* We end with a code that lares-init would take for a failure of ours: it is a service's. */
-extern void home_ended(struct scan const *);
 
 /* store.c */
 extern void store_begin(struct scan *);
