@@ -82,7 +82,7 @@ for my $case (['a file of another size', 65536], ['no room', USUAL, before => ['
   is_all($what);
 }
 
-# The room that was left is not taken for nothing; and what somebody who was killed has left is given back.
+# The room that was left is not taken for nothing.
 SKIP: {
   mkdir "$dir/small";
   skip "a full disk: $Lares::Mounts::why", 6 if !mount_image("$dir/small", 'ext4', 8192);

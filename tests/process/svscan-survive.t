@@ -257,7 +257,7 @@ sub vanishes_and_is_back {
         my ($scan, $def) = new_scan();
         my $name = $opt{name} || 'web';
         my $dir  = $opt{directory} ? "$scan/$name" : "$def/web";
-        make_service($dir, run => "test -e go && exec sleep 1000\ntrap '' TERM\n: >trapped\nwhile ! test -e go; do sleep 0.05; done", files => { 'timeout-kill' => "60000\n" });
+        make_service($dir, run => "test -e trapped && exec sleep 1000\ntrap '' TERM\n: >trapped\nread go <gate", files => { 'timeout-kill' => "60000\n", gate => { fifo => 0666 } });
         symlink $dir, "$scan/$name" or die "symlink: $!\n" if !$opt{directory};
         my $scanner = scanner($scan);
         my $pid     = up("$scan/$name");
@@ -277,7 +277,8 @@ sub vanishes_and_is_back {
             kill9($before);
             wait_for { my $p = supervisor($opt{now} || $name); $p && $p != $before } 'another supervisor';
         }
-        write_file("$dir/go", '');
+        open my $gate, '>', "$dir/gate" or die "open: $!\n"; # when it reads there
+        close $gate;
         my $new = wait_for { my $p = service_pid($now); $p && $p != $pid && $p } 'another life';
         ok(!alive($pid), 'the old life is over, and it is up again');
         is(said($scan, qr/a scanner before this one had told it/), 1, '... as the scanner says');
