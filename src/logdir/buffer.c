@@ -161,8 +161,10 @@ int logbuf_grow(struct logbuf *buf) {
     return 1;
   if (logbuf_active(buf)) return 0;
   error = posix_fallocate(buf->fd, (off_t)used, (off_t)(LOGBUF_GROWN - used));
-  if (error) cut_back(buf); /* of what there was not enough it may have taken all */
-  if (error) return error != EINTR;
+  if (error) {
+    cut_back(buf); /* of what there was not enough it may have taken all */
+    return error != EINTR;
+  }
   KILL_POINT(ENLARGED);
   buf->map_size = LOGBUF_GROWN;
   buf->capacity = LOGBUF_CAPACITY(LOGBUF_GROWN);
