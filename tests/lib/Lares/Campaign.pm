@@ -198,10 +198,15 @@ sub prepare {
 
 # What is in a pipe goes with its last holder. Where all of them may be killed at once we are one
 # that lives, with a reading end, which keeps nobody from seeing the end of the pipe. Where loggers
-# live they are that.
+# live they are that, from their first moment on: nobody is killed before it, or what a service wrote
+# until then goes with its supervisor and its logger's.
 sub hold_pipes {
     my ($c) = @_;
-    return if !$c->{may}{logger};
+    if (!$c->{may}{logger}) {
+        my @services = service_names();
+        wait_for { reap($c); @{ victims($c)->{logger} || [] } == @services } 'a logger for each service';
+        return;
+    }
     for my $name (service_names()) {
         my $fifo = "$c->{scan}/$name/log/supervise/pipe";
         my $end;
