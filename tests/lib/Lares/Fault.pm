@@ -11,12 +11,15 @@
 # tests/fault/inject/inject.c is the other half.
 #
 # LARES_FAULT_ONLY=CALL:N:ERROR:HOW:HOWMUCH runs one; LARES_FAULT_ROUNDS=N takes N faults of each
-# place, whatever the time; LARES_FAULT_MOST=N goes on until so many have failed (5).
+# place, whatever the time; LARES_FAULT_MOST=N goes on until so many have failed (5);
+# LARES_FAULT_SHARE=K/N takes those of the Kth of N shares, the same ones in every run, so that
+# several can do all of them at the same time.
 
 package Lares::Fault;
 
 use strict;
 use warnings;
+use Digest::MD5 'md5';
 use Exporter ();
 use List::Util 'shuffle';
 use Lares;
@@ -243,6 +246,12 @@ sub most_made {
     return join ', ', map { "$_ $of->{$_}" } (sort { $of->{$b} <=> $of->{$a} } keys %$of)[0 .. 5];
 }
 
+sub in_share {
+    my ($fault) = @_;
+    my ($k, $of) = ($ENV{LARES_FAULT_SHARE} // '1/1') =~ m{^(\d+)/([1-9]\d*)$} or BAIL_OUT('LARES_FAULT_SHARE: K/N is expected');
+    return unpack('N', md5(join ':', @$fault)) % $of == $k % $of;
+}
+
 # What went wrong with this fault, or undef.
 sub try_fault {
     my ($program, $fault, $opt) = @_;
@@ -276,6 +285,7 @@ sub fault_campaign {
     $all += @$_ for values %$places;
     my @faults = in_turn($places, $ENV{LARES_FAULT_ROUNDS});
     @faults = grep { join(':', @$_) !~ $opt{without} } @faults if $opt{without};
+    @faults = grep { in_share($_) } @faults;
     @faults = [$ENV{LARES_FAULT_ONLY} =~ /^(\w+):(\d+):(\w+):(\w+:\d+)$/] if $ENV{LARES_FAULT_ONLY};
     my $unbound = $ENV{LARES_LONG} || $ENV{LARES_FAULT_ROUNDS};
     my $until   = Lares::Process::now() + $opt{seconds};
