@@ -120,6 +120,17 @@ $result = tool('svc', '-wu', '-u', '-T5000', @many, tmp('nowhere'));
 is($result->{exit}, 102, 'one that is not there: 102');
 like($result->{err}, qr/nowhere: there is no such directory/, 'named');
 is(scalar(grep { read_status($_)->{pid} } @many), 5, 'the others are up');
+
+# It has seen the state before the supervisor had shown it to other suites' clients, which is the next thing done.
+my %behind = (down => 0, up => 0);
+for (1 .. 100) {
+    tool('svc', '-wD', '-d', '-T5000', $many[0]);
+    $behind{down}++ if read_status($many[0])->{pid};
+    tool('svc', '-wU', '-u', '-T5000', $many[0]);
+    $behind{up}++ if !read_status($many[0])->{pid};
+}
+is_deeply(\%behind, { down => 0, up => 0 }, 'when svc -w returns, supervise/status tells the same');
+
 $pid = $status->()->{pid};
 sysopen my $control, "$dir/supervise/control", O_WRONLY | O_NONBLOCK or die "control: $!";
 my %letter = map { $_ => 1 } split //, 'udoxerDUORQpchaitq12wybkPCKZL';

@@ -95,6 +95,8 @@ extern void target_send(struct target *, struct svc_order const *);
 extern void target_follow(struct target *, struct svc_order const *);
 /* Look at it and decide if possible. */
 extern void target_look(struct target *, struct svc_order const *);
+/* Does supervise/status, too, tell what it was found to be? */
+extern int target_is_shown(struct target const *);
 extern void target_timeout(struct target *, struct svc_order const *);
 extern void target_close(struct target *);
 

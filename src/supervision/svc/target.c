@@ -1,10 +1,10 @@
 /* One service that is waited for.
  *
  * The order is the point: the control FIFO is opened (nobody there: nothing else is done), the
- * state is read, the letters are written, then the wake-ups are subscribed to, and only then it
- * is looked for the first time. Whatever happened since that first reading is in the state
- * record and, when it was more than one thing, in the journal; whatever happens after that look
- * wakes us. So nothing is missed, and the FIFO is made while the supervisor is at work.
+ * state is read, the letters are written, and it is looked for a moment (wait.c), which is
+ * enough for most; else the wake-ups are subscribed to, and it is looked once more. Whatever
+ * happened since that first reading is in the state record and, when it was more than one
+ * thing, in the journal; whatever happens after that last look wakes us. So nothing is missed.
  */
 
 #include <errno.h>
@@ -216,6 +216,14 @@ void target_look(struct target *t, struct svc_order const *order) {
     return finish(t, EXIT_NO);
   }
   if (t->events.read < 0) look_after(t, LOOK_MS);
+}
+
+/* The supervisor writes it just after the state. */
+int target_is_shown(struct target const *t) {
+  struct classic_status shown, due;
+
+  classic_status_from_state(&due, &t->now);
+  return t->code || (classic_status_load(t->dir, &shown) && shown.pid == due.pid);
 }
 
 void target_timeout(struct target *t, struct svc_order const *order) {

@@ -1,9 +1,11 @@
 /* Sending and waiting, for several services at once. One poll for all: each has its wake-up
  * FIFO and, for the end of its supervisor, the control FIFO; a signal ends the waiting cleanly.
+ * What is done in a moment is not worth a wake-up FIFO: it is looked for at once.
  */
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +17,11 @@
 #include <lares/exitcode.h>
 
 #include "svc.h"
+
+/* An end takes a supervisor and a service that obeys less than this, and it is little against
+ * falling asleep, being woken and taking away the FIFO that woke; the processor is theirs
+ * meanwhile. A start wants a second processor for the service: there we sleep at once. */
+#define MOMENT_NS 300000
 
 struct waiting {
   struct target *targets;
@@ -99,6 +106,22 @@ static int catch_signals(void) {
   return fd;
 }
 
+static void look_for_a_moment(struct waiting *w, struct svc_order const *order) {
+  struct deadline until = {.ns = clock_now().ns + MOMENT_NS};
+  unsigned left;
+
+  if (order_is_for_up(order)) return;
+  do {
+    left = 0;
+    for (unsigned i = 0; i < w->count; i++) {
+      struct target *t = &w->targets[i];
+      if (!t->done && !t->foreign) target_look(t, order);
+      left += !t->foreign && !(t->done && target_is_shown(t));
+    }
+    if (left) sched_yield();
+  } while (left && !deadline_passed(until, clock_now()));
+}
+
 int wait_for_all(char const *const *dirs, unsigned count, struct svc_order const *order) {
   struct target one;
   struct pollfd few[3];
@@ -114,6 +137,7 @@ int wait_for_all(char const *const *dirs, unsigned count, struct svc_order const
     target_open(&w.targets[i], dirs[i]);
   for (unsigned i = 0; i < count; i++)
     if (!w.targets[i].done) target_send(&w.targets[i], order);
+  look_for_a_moment(&w, order);
   w.fds[2 * count] = (struct pollfd){.fd = catch_signals(), .events = POLLIN};
   for (unsigned i = 0; i < count; i++)
     if (!w.targets[i].done) target_follow(&w.targets[i], order);
