@@ -222,6 +222,8 @@ lint: check-lint
 
 # Tests of real processes wait most of the time: twice as many as there are processors.
 PROVE = prove -j$(if $(filter fault process,$(1)),4,2)
+# Every fault there is, one after the other, is the work of a day.
+SHARES = $(if $(LARES_LONG),$(if $(filter fault,$(1)),perl tests/lib/shares 6))
 # tests/lib/run adds the rest.
 ENVIRONMENT = LARES_SANITIZE='$(SANITIZE)' LARES_CC='$(CC)' LARES_MAKE='$(MAKE_COMMAND)' \
 	LARES_CFLAGS='$(STANDARD) $(WARNINGS) $(INCLUDES)' \
@@ -235,7 +237,7 @@ $(CHECKS): check-%: tests
 	  case $${test##*/} in $(or $(T),*) | $(T).t) set -- "$$@" "$$test" ;; esac; \
 	done; \
 	echo "== ring $*: $$# files"; \
-	[ $$# -eq 0 ] || $(ENVIRONMENT) $(call PROVE,$*) "$$@"
+	[ $$# -eq 0 ] || $(ENVIRONMENT) $(call SHARES,$*) $(call PROVE,$*) "$$@"
 
 # All rings, also after one has failed: a summary of everything is worth the minutes.
 check: tests

@@ -30,7 +30,7 @@ sub no_processes_left {
         $name || 'no process left', 'left');
     Test::More::diag(Lares::Proc::describe($_)) for @left;
     Lares::Process::end_everything() if @left;
-    alarm time_limit($ENV{LARES_LIMIT} || 600) if @left;
+    alarm Lares::Process::whole_limit() if @left;
     return !@left;
 }
 

@@ -35,10 +35,12 @@ become_subreaper();
 # Stopping a test from outside, or its running too long, must still clean up: END does.
 $SIG{$_} = sub { die "test ended by SIG$_[0]\n" } for qw(INT TERM HUP);
 $SIG{ALRM} = sub { die "the whole test took too long\n" . state_of_things() };
-alarm time_limit($ENV{LARES_LIMIT} || 600);
+alarm whole_limit();
 
 sub output_dir    { ($output_dir) = @_ }
 sub time_limit    { my ($seconds) = @_; return $seconds * ($ENV{LARES_SLOW} || 1) }
+# For a whole test file; where all cases are taken some take hours.
+sub whole_limit   { return time_limit($ENV{LARES_LIMIT} || ($ENV{LARES_LONG} ? 4 * 3600 : 600)) }
 sub diagnose_file { push @diagnose, @_ }
 
 sub state_of_things {
