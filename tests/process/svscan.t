@@ -265,6 +265,22 @@ subtest 'aliases and bad names' => sub {
     no_processes_left();
 };
 
+subtest 'a name that looks like an option' => sub {
+    my ($scan, $def) = new_scan();
+    my %pid;
+    my @names = qw(-h -q -dash);
+    link_service($scan, $def, $_) for @names;
+    my $scanner = scanner($scan);
+    ($pid{$_}) = both_up("$scan/$_") for @names;
+    my $old = supervisor('-h');
+    kill 'KILL', $old;
+    wait_for { my $new = supervisor('-h'); $new && $new != $old && run([bin('svok'), "$scan/-h"])->{exit} == 0 } 'another supervisor';
+    is(run([bin('svscanctl'), '-b', $ENV{LARES_BUILD} || build_dir() . '/bin', 'upgrade', $scan])->{exit}, 0, 'upgraded like others');
+    is(service_pid("$scan/$_"), $pid{$_}, "$_: runs on") for @names;
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
 subtest 'left on purpose' => sub {
     my ($scan, $def) = new_scan();
     link_service($scan, $def, 'web');

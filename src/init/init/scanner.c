@@ -57,6 +57,7 @@ static void put_arguments(struct init const *s, int upgraded, char const *argv[A
     argv[n++] = "-T";
     argv[n++] = s->ms;
   }
+  if (*s->path == '-') argv[n++] = "--"; /* or it would be an option */
   argv[n++] = s->path;
   argv[n] = 0;
 }

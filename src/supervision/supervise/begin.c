@@ -103,7 +103,7 @@ void begin_take_descriptors(struct supervisor *s, char const *given) {
 
 void begin_as(struct supervisor *s, char const *program, int quiet) {
   char fds[3 * UINT_FMT];
-  char const *argv[9] = {PROGRAM, "-r", fds, 0};
+  char const *argv[10] = {PROGRAM, "-r", fds, 0};
   size_t len = 0, n = 3;
 
   len += uint_fmt(fds + len, (unsigned)s->lock);
@@ -118,6 +118,7 @@ void begin_as(struct supervisor *s, char const *program, int quiet) {
     argv[n++] = "-n";
     argv[n++] = s->needs.scan;
   }
+  if (*s->name == '-') argv[n++] = "--"; /* or it would be an option */
   argv[n++] = s->name;
   argv[n] = 0;
   if (keep_descriptors(s, 1)) execve(program, (char *const *)argv, environ);

@@ -63,7 +63,7 @@ static int find_program(char program[PROGRAM_SIZE]) {
 }
 
 void upgrade_begin(struct supervisor *s) {
-  char const *argv[] = {PROGRAM, "-p", s->name, 0};
+  char const *argv[] = {PROGRAM, "-p", "--", s->name, 0};
   struct child_plan plan = {.abilities = &s->abilities,
                             .file = s->program,
                             .argv = argv,

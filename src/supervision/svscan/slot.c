@@ -59,7 +59,7 @@ static void start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct slot *slot = &e->slot[which];
   char const *argv[] = {"lares-supervise", slot->deaths < REPORTED_DEATHS ? "-s" : "-qs", path,
-                        0};
+                        0, 0};
   int failed = 0;
 
   KILL_POINT(RUN_RECORD);
@@ -69,6 +69,10 @@ static void start(struct scan *s, struct entry *e, enum which which) {
     (void)slot_path(s, e, which, "", path);
   else
     slot_name(e, which, path);
+  if (*path == '-') { /* or it would be an option */
+    argv[2] = "--";
+    argv[3] = path;
+  }
   if (!spawn_giving(s, s->supervise, argv, 3, slot->store, &slot->pid, &failed)) {
     slot->pid = 0;
     if (trouble(s, TROUBLE_START)) report_warning_errno("unable to start supervisors");

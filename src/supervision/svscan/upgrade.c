@@ -97,6 +97,7 @@ static void put_arguments(struct scan const *s, struct arguments *a, char const 
     argv[n++] = "-T";
     argv[n++] = a->number;
   }
+  if (*s->path == '-') argv[n++] = "--"; /* or it would be an option */
   argv[n++] = s->path;
   argv[n] = 0;
 }
