@@ -23,12 +23,14 @@ static void look_in(struct await *a, uint64_t ms) {
   a->look = deadline_earlier(a->look, deadline_add_ms(clock_now(), ms));
 }
 
-static int is_reached(struct await const *a, struct machine const *m) {
-  return goal_is_reached(a->goal, m, a->now.marks, a->started);
-}
-
 static int is_unrunnable(unsigned reason) {
   return reason == REASON_NO_RUN || reason == REASON_NO_EXEC;
+}
+
+/* What could not be executed is told as up first, and is not. */
+static int is_reached(struct await const *a, struct machine const *m, unsigned reason) {
+  if (m->role == ROLE_RUN && is_unrunnable(reason)) return 0;
+  return goal_is_reached(a->goal, m, a->now.marks, a->started);
 }
 
 static int judge(void *context, struct follow_news const *news) {
@@ -40,7 +42,7 @@ static int judge(void *context, struct follow_news const *news) {
       (r->event == EVENT_RUN_DIED || a->last.role != ROLE_RUN))
     a->started = 1;
   a->last = r->machine;
-  if (!is_reached(a, &r->machine)) return 1;
+  if (!is_reached(a, &r->machine, r->reason)) return 1;
   decide(a, AWAIT_REACHED);
   return 0;
 }
@@ -61,7 +63,8 @@ static void look_for_successor(struct await *a) {
     follow_renew(&a->follow);
     look_in(a, SUCCESSOR_MS);
   } else if (left || deadline_passed(a->grace, clock_now()))
-    decide(a, left && is_reached(a, &a->now.machine) ? AWAIT_REACHED : AWAIT_UNSUPERVISED);
+    decide(a, left && is_reached(a, &a->now.machine, a->now.reason) ? AWAIT_REACHED
+                                                                    : AWAIT_UNSUPERVISED);
   else
     look_in(a, FOLLOW_LOOK_MS);
 }
@@ -99,7 +102,7 @@ static void look(struct await *a) {
     unread = !follow_read(f, a->now.sequence, &judge, a) && errno != ENOENT;
   if (a->outcome != AWAIT_UNDECIDED) return;
   if (a->gone) return look_for_successor(a);
-  if (is_reached(a, &a->now.machine))
+  if (is_reached(a, &a->now.machine, a->now.reason))
     decide(a, AWAIT_REACHED);
   else if (goal_is_missed(a->goal, &a->now, is_fresh(a)))
     decide(a, AWAIT_MISSED);

@@ -74,6 +74,14 @@ static int unborn(struct supervisor *s, uint8_t reason, int error, char const *w
   return 0;
 }
 
+/* Who waits for this start must not take it for one that worked, nor for one that failed like the
+ * last. */
+static void note_executed(struct supervisor *s) {
+  if (!s->exec_error && s->reason != REASON_NO_EXEC) return;
+  s->reason = s->exec_error ? REASON_NO_EXEC : REASON_NONE;
+  s->detail = (uint32_t)s->exec_error;
+}
+
 /* The child signed in itself; where it could not, we do it now. */
 static void note_birth(struct supervisor *s, struct child_plan const *plan) {
   struct state_record *r = &s->state;
@@ -94,6 +102,7 @@ static void note_birth(struct supervisor *s, struct child_plan const *plan) {
     s->group = plan->who.pid;
   }
   s->exec_error = plan->failed;
+  if (plan->role == ROLE_RUN) note_executed(s);
   if (plan->unrecorded) {
     struct identity_record record = {.state =
                                          plan->forking ? IDENTITY_FORKING : IDENTITY_RUNNING,

@@ -36,7 +36,8 @@ static int is_given_up(struct progress const *p) {
   struct machine const *m = &p->machine;
   int unrunnable = p->reason == REASON_NO_RUN || p->reason == REASON_NO_EXEC;
 
-  return p->fresh && (is_resting(m) || (m->state == STATE_BACKOFF && unrunnable));
+  return p->fresh &&
+         (is_resting(m) || (unrunnable && (m->state == STATE_BACKOFF || p->deaths)));
 }
 
 static int is_down(struct svc_order const *order, struct progress const *p) {
@@ -53,15 +54,16 @@ static enum verdict verdict_on_up(struct svc_order const *order, struct progress
   int reached = 0;
 
   if (is_done(order, p)) return REACHED;
+  if (p->starts && unrunnable) return is_given_up(p) ? MISSED : UNDECIDED;
   switch (order->wait) {
   case WAIT_UP:
-    reached = is_alive(m) || (p->starts && !unrunnable);
+    reached = is_alive(m) || p->starts;
     break;
   case WAIT_READY:
     reached = m->state == STATE_UP || (is_ready(p) && (p->starts || !is_to_start(order)));
     break;
   case WAIT_RESTART:
-    reached = p->starts && (is_alive(m) || !unrunnable);
+    reached = p->starts > 0;
     break;
   default:
     reached = p->starts && is_ready(p);
