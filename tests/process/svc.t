@@ -111,6 +111,23 @@ $result = tool('svc', '-wu', '-u', '-T10000', $none);
 is($result->{exit}, 1, 'no run file: 1');
 like($result->{err}, qr/no run file/, 'and why');
 
+# A start that cannot be executed is up for a moment, and no start.
+my $bad_shebang = supervised('shebang', ['sleep'], files => { down => '' });
+my $good_run    = file_text("$bad_shebang/run");
+my $broken_run  = sub { write_file("$bad_shebang/run.new", $_[0], 0755); rename "$bad_shebang/run.new", "$bad_shebang/run" };
+for my $try ([ '-wu' ], [ '-wU' ], [ '-wr' ], [ '-wR' ]) {
+    svc('down before', 0, '-wD', '-d', '-T5000', $bad_shebang);
+    $broken_run->("#!/no/such\n");
+    $result = tool('svc', @$try, '-u', '-T10000', $bad_shebang);
+    is($result->{exit}, 1, "@$try: an interpreter that is not there: 1");
+    like($result->{err}, qr/unable to execute run/, "@$try: and why");
+    isnt(tool('svwait', '-u', '-t150', $bad_shebang)->{exit}, 0, "@$try: svwait does not take it for up either");
+}
+$broken_run->($good_run);
+svc('up', 0, '-wU', '-u', '-T10000', $bad_shebang);
+unlike((split /\n/, tool('svhist', $bad_shebang)->{out})[-1], qr/unable to execute/, 'a start that worked is not told with why the last did not');
+svc('leaves', 0, '-wD', '-dx', '-T5000', $bad_shebang);
+
 # --- several, and garbage ------------------------------------------------------------------------
 my @many = map { supervised("many$_", ['sleep']) } 1 .. 5;
 svc('all up', 0, '-wu', '-T5000', @many);

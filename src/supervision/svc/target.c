@@ -173,9 +173,12 @@ static enum verdict judge_lares(struct target *t, struct svc_order const *order)
 static void warn_missed(struct target const *t, struct svc_order const *order) {
   char text[STATUS_TEXT];
   char const *why = status_reason_describe(text, t->now.reason, t->now.detail);
+  /* Tried again without a delay, what cannot be executed may be up for a moment just now. */
+  int up = t->now.machine.state == STATE_UP;
 
-  strerr_warnw(t->dir, ": it is ", machine_state_name(t->now.machine.state), why[0] ? " (" : "",
-               why, why[0] ? ")" : "", ", not ", order_goal(order));
+  strerr_warnw(t->dir, ": it is ",
+               up ? "not running" : machine_state_name(t->now.machine.state),
+               why[0] ? " (" : "", why, why[0] ? ")" : "", ", not ", order_goal(order));
 }
 
 static void look_gone(struct target *t, struct svc_order const *order, enum verdict verdict) {
@@ -218,12 +221,14 @@ void target_look(struct target *t, struct svc_order const *order) {
   if (t->events.read < 0) look_after(t, LOOK_MS);
 }
 
-/* The supervisor writes it just after the state. */
+/* The supervisor writes it just after the state, which may be another by now. */
 int target_is_shown(struct target const *t) {
+  struct state_record now;
   struct classic_status shown, due;
 
-  classic_status_from_state(&due, &t->now);
-  return t->code || (classic_status_load(t->dir, &shown) && shown.pid == due.pid);
+  if (t->code || t->foreign || !read_state(t->state, &now)) return 1;
+  classic_status_from_state(&due, &now);
+  return classic_status_load(t->dir, &shown) && shown.pid == due.pid;
 }
 
 void target_timeout(struct target *t, struct svc_order const *order) {

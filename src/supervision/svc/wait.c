@@ -22,6 +22,7 @@
  * falling asleep, being woken and taking away the FIFO that woke; the processor is theirs
  * meanwhile. A start wants a second processor for the service: there we sleep at once. */
 #define MOMENT_NS 300000
+#define SHOWN_MS 200
 
 struct waiting {
   struct target *targets;
@@ -116,10 +117,25 @@ static void look_for_a_moment(struct waiting *w, struct svc_order const *order) 
     for (unsigned i = 0; i < w->count; i++) {
       struct target *t = &w->targets[i];
       if (!t->done && !t->foreign) target_look(t, order);
-      left += !t->foreign && !(t->done && target_is_shown(t));
+      left += !t->foreign && !t->done;
     }
     if (left) sched_yield();
   } while (left && !deadline_passed(until, clock_now()));
+}
+
+/* What has been found is told to other suites' clients right after it, unless the supervisor
+ * was interrupted there, or its disk is full. */
+static void see_it_shown(struct waiting *w) {
+  struct deadline moment = {.ns = clock_now().ns + MOMENT_NS};
+  struct deadline until = deadline_add_ms(clock_now(), SHOWN_MS), now;
+
+  for (unsigned i = 0; i < w->count; i++)
+    while (!target_is_shown(&w->targets[i]) && !deadline_passed(until, now = clock_now())) {
+      if (deadline_passed(moment, now))
+        clock_pause(1);
+      else
+        sched_yield();
+    }
 }
 
 int wait_for_all(char const *const *dirs, unsigned count, struct svc_order const *order) {
@@ -142,6 +158,7 @@ int wait_for_all(char const *const *dirs, unsigned count, struct svc_order const
   for (unsigned i = 0; i < count; i++)
     if (!w.targets[i].done) target_follow(&w.targets[i], order);
   code = wait_loop(&w, order);
+  see_it_shown(&w);
   close_all(&w);
   if (count > 1) {
     free(w.targets);
