@@ -126,6 +126,11 @@ for my $try ([ '-wu' ], [ '-wU' ], [ '-wr' ], [ '-wR' ]) {
 $broken_run->($good_run);
 svc('up', 0, '-wU', '-u', '-T10000', $bad_shebang);
 unlike((split /\n/, tool('svhist', $bad_shebang)->{out})[-1], qr/unable to execute/, 'a start that worked is not told with why the last did not');
+# Few descriptors: said before the letters are written, or somebody would send them again.
+$result = run([ 'sh', '-c', 'ulimit -n 5; exec "$@"', 'sh', bin('svc'), '-wD', '-d', $bad_shebang ]);
+is($result->{exit}, 111, 'too few descriptors: 111');
+like($result->{err}, qr{Too many open files}, 'and why');
+is(shown_status($bad_shebang)->{want}, 'u', 'and nothing was told to go down') or diag(svstat($bad_shebang));
 svc('leaves', 0, '-wD', '-dx', '-T5000', $bad_shebang);
 
 # --- several, and garbage ------------------------------------------------------------------------

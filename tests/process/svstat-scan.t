@@ -69,5 +69,7 @@ for my $case ([ ['--failed'], qr/no service directory/ ], [ ['--fail', 'x'], qr/
     is($r->{exit}, 100, "@{ $case->[0] }: 100");
     like($r->{err}, $case->[1], 'and why');
 }
+$r = run([bin('svstat'), $scan]);
+is($r->{out}, "$scan: supervise not running, it is a scan directory: -s shows its services\n", 'without -s it is told of');
 no_processes_left();
 done_testing;

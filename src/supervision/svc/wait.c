@@ -149,12 +149,13 @@ int wait_for_all(char const *const *dirs, unsigned count, struct svc_order const
     w.fds = calloc(2 * (size_t)count + 1, sizeof *w.fds);
     if (!w.targets || !w.fds) strerr_diefusys(EXIT_SYSTEM, "wait for so many");
   }
+  /* What may fail for want of something comes before the letters. */
+  w.fds[2 * count] = (struct pollfd){.fd = catch_signals(), .events = POLLIN};
   for (unsigned i = 0; i < count; i++)
     target_open(&w.targets[i], dirs[i]);
   for (unsigned i = 0; i < count; i++)
     if (!w.targets[i].done) target_send(&w.targets[i], order);
   look_for_a_moment(&w, order);
-  w.fds[2 * count] = (struct pollfd){.fd = catch_signals(), .events = POLLIN};
   for (unsigned i = 0; i < count; i++)
     if (!w.targets[i].done) target_follow(&w.targets[i], order);
   code = wait_loop(&w, order);

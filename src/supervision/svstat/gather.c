@@ -99,6 +99,7 @@ void report_gather(struct report *r, char const *dir) {
   r->normally_up = stat("down", &st) && errno == ENOENT;
   if (!r->supervised) {
     r->kind = REPORT_NOT_RUNNING;
+    r->is_scandir = !access(".lares", F_OK);
     read_state(r);
   } else {
     if (!r->normally_up && stat("down", &st)) return fail(r, "unable to stat down", errno);

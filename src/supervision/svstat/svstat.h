@@ -31,6 +31,7 @@ struct report {
   struct state_record state;
   struct text_record texts; /* with has_state: those that hold just now, the others empty */
   int is_logger;            /* it has a buffer that we may read: dropped is known */
+  int is_scandir;           /* not a service's: somebody meant -s */
   uint64_t dropped[2];      /* lines and bytes of the log */
   struct svdir_age age;     /* of the definition that is there now */
   int age_known;

@@ -270,6 +270,7 @@ void print_text(struct report const *r) {
   put(": ");
   if (r->kind == REPORT_NOT_RUNNING) {
     put("supervise not running");
+    if (r->is_scandir) put(", it is a scan directory: -s shows its services");
   } else if (r->kind == REPORT_FAILED) {
     put(r->what);
     put(": ");
