@@ -224,7 +224,8 @@ static void look_below(struct hunt *hunt, pid_t reaper) {
     return;
   }
   hunt->at_scanner = reaper == hunt->ancestors[1] && is_scanner(&before);
-  if (!walk_children(reaper, look, hunt) && errno != ENOENT && errno != ESRCH)
+  if (!walk_children(reaper, look, hunt) && errno != ENOENT && errno != ESRCH &&
+      errno != ENOSYS)
     missed(hunt->search);
   if (hunt->reaper && reaper != hunt->reaper) return;
   if (!process_stat_read(reaper, &after) || after.child_faults != before.child_faults)

@@ -1,5 +1,6 @@
 /* Descendants. As subreaper we inherit what a dead process leaves, so the tree of a service is
- * what /proc/self/task/TID/children names and what those name in turn.
+ * what /proc/self/task/TID/children names and what those name in turn (walk.h: or the parents
+ * of all in /proc, which takes longer).
  *
  * A pid read from a list of children is a child of ours or of a process below us. A child of
  * ours cannot vanish before we reap it; one further down can, and its number could be taken by
@@ -100,8 +101,9 @@ void tree_search(struct tree_search *search) {
   /* Mostly nobody is left, which can be asked without a descriptor, and in a tenth of the time.
    */
   if (child_peek_any(&pid, &wstat) < 0 && errno == ECHILD) return;
-  /* A system that makes no such lists is taken for one where nobody is left. */
-  search->unknown = !walk_children(walk.self, visit, &walk) && errno != ENOENT;
+  /* Where nobody can be seen, nobody is taken to be left: a stop would never end. Whoever began
+   * so has said it (tree_is_visible). */
+  search->unknown = !walk_children(walk.self, visit, &walk) && errno != ENOSYS;
 }
 
 void tree_signal_below(pid_t pid, int sig) {

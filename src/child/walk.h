@@ -10,10 +10,10 @@
 /* So far up the ancestors of a process are looked at. */
 #define ANCESTORS_MAX 32
 
-/* Calls each for every child that /proc/PID/task/PID/children names: 1, or 0 with errno
- * (ENOENT: no such process, or no such file in this kernel). What comes or goes meanwhile may
- * be missed.
- */
+/* Calls each for every child that /proc/PID/task/PID/children names; where the kernel has no
+ * such file (before Linux 3.5, or without CONFIG_PROC_CHILDREN), for all in /proc whose parent
+ * it is. 1, or 0 with errno (ENOENT: no such process; ENOSYS: nobody can be seen here, see
+ * tree_is_visible). What comes or goes meanwhile may be missed. */
 extern int walk_children(pid_t parent, void (*each)(void *context, pid_t parent, pid_t pid),
                          void *context);
 /* Reads numbers separated by anything: 1, or 0 with errno. */

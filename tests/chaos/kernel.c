@@ -4,6 +4,7 @@
  * rest pidfs        every pidfd has the same inode, of another file system; groups cannot be
  *                signalled through one (before 6.9); and so no exit-info
  *   exit-info    no PIDFD_GET_INFO (before 6.15)
+ *   children     no /proc/PID/task/PID/children (before 3.5, or without CONFIG_PROC_CHILDREN)
  *   subreaper    no PR_SET_CHILD_SUBREAPER (before 3.4, and other systems)
  *   inotify
  *
@@ -108,4 +109,22 @@ extern int __real_inotify_init1(int flags);
 extern int __wrap_inotify_init1(int flags);
 int __wrap_inotify_init1(int flags) {
   return without("inotify") ? (errno = ENOSYS, -1) : __real_inotify_init1(flags);
+}
+
+extern int __real_open(char const *file, int flags, ...);
+extern int __wrap_open(char const *file, int flags, ...);
+int __wrap_open(char const *file, int flags, ...) {
+  size_t len = strlen(file);
+  mode_t mode = 0;
+
+  if (flags & O_CREAT) {
+    va_list rest;
+    va_start(rest, flags);
+    mode = va_arg(rest, mode_t);
+    va_end(rest);
+  }
+  if (len > 9 && !strncmp(file, "/proc/", 6) && !strcmp(file + len - 9, "/children") &&
+      without("children"))
+    return (errno = ENOENT, -1);
+  return __real_open(file, flags, mode);
 }

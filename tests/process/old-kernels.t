@@ -5,6 +5,8 @@ use lib "$FindBin::Bin/../lib";
 use Lares;
 use Lares::Scan;
 use Lares::State;
+use Lares::Hostile;
+use File::Basename 'dirname';
 use Test::More;
 
 my $programs = build_dir() . '/kill/a';
@@ -40,8 +42,8 @@ sub restarted {
 
 sub last_end { my ($dir) = @_; return (grep { $_->{event} eq 'run-died' } read_history($dir))[-1] }
 
-my %has_pidfd = map { $_ => 1 } '', 'exit-info', 'pidfs', 'subreaper', 'inotify';
-for my $without ('', 'exit-info', 'pidfs', 'pidfd', 'subreaper', 'pidfd,subreaper', 'inotify') {
+my %has_pidfd = map { $_ => 1 } '', 'exit-info', 'pidfs', 'subreaper', 'inotify', 'children';
+for my $without ('', 'exit-info', 'pidfs', 'pidfd', 'subreaper', 'pidfd,subreaper', 'inotify', 'children') {
     subtest 'without ' . ($without || 'nothing taken away') => sub {
         my ($scan) = new_scan();
         my $dir     = obedient("$scan/s");
@@ -103,6 +105,43 @@ for my $without ('', 'exit-info', 'pidfs', 'pidfd', 'subreaper', 'pidfd,subreape
     kill 'TERM', $again;
     wait_exit($again);
     no_processes_left();
+}
+
+# A missing list of children was taken for an empty one: down was said with descendants alive.
+for my $adopted (0, 1) {
+    my ($scan, $def) = new_scan();
+    service("$def/s", [ stray => 3, deep => 5, child => 2, 'proof' ]);
+    symlink '../def/s', "$scan/s" or die "$scan/s: $!\n";
+    my $scanner = old($scan, 'children');
+    ready("$def/s");
+    adopt("$scan/s", 's') if $adopted;
+    is(run([bin('svc'), '-wD', '-d', "$scan/s"])->{exit}, 0, 'without lists of children a service' . ($adopted ? ' that was adopted' : '') . ' is stopped');
+    is(left(), '', '... and no descendant of it is alive');
+    is(said($scan, 'unable to see the descendants'), 0, '... nor is it said that they could not be seen');
+    leave_scan($scanner);
+}
+
+# Without /proc nobody can be seen: a stop that is not complete is not passed over in silence.
+for my $case ([ 'without /proc', 'mount -t tmpfs none /proc || exit 99' ], [ "with another pid namespace's /proc", ':' ]) {
+    my ($what, $first) = @$case;
+    SKIP: {
+        my @apart = ('unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c');
+        my $try = eval { run([ @apart, $first ]) };
+        skip "no namespaces, or mounting is refused: " . ($try ? $try->{err} : $@), 4 if !$try || $try->{exit} // 1;
+        my ($scan) = new_scan();
+        sleeper("$scan/s");
+        my $unshare = spawn([ @apart, "$first; exec \"\$@\"", 'sh', bin('svscan'), '-b', dirname(bin('svscan')), $scan ], stderr => "$scan/../said");
+        wait_for { said($scan, qr/warning supervise s unable to see the descendants of the service, .* a stop neither ends them nor waits for them/) }
+            "$what: it to be said";
+        pass("$what it is said that descendants are not seen");
+        wait_state("$scan/s", state => 'up');
+        is(run([bin('svc'), '-wD', '-d', "$scan/s"])->{exit}, 0, '... a stop ends all the same');
+        is(said($scan, qr/ supervise s unable to see/), 1, '... and it is said once');
+        my ($inner) = grep { $_->{ppid} == $unshare } descendants();
+        signal($inner->{pid}, 'TERM');
+        is(wait_exit($unshare)->{exit}, 0, 'TERM');
+        no_processes_left();
+    }
 }
 
 # What is installed knows nothing of that variable.

@@ -180,6 +180,9 @@ extern pid_t child_start(struct child_plan *);
 /* Become subreaper: what the service leaves behind comes to us. 1, or 0 (not on this system).
  */
 extern int tree_adopt_orphans(void);
+/* Can descendants be seen at all? 1, or 0 with errno (ENOSYS: no, /proc is not there, or that
+ * of another pid namespace). */
+extern int tree_is_visible(void);
 /* Our descendants. Only processes seen as children of ours or of theirs are signalled, by their
  * pids: killpg() would hit strangers once a group has ended and its number is another's. */
 #define TREE_EXCEPT 6

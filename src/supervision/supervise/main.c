@@ -140,6 +140,7 @@ int main(int argc, char const *const *argv) {
   if (selfpipe < 0) cannot_begin(&s, "catch signals");
   setup(&s, argv[0]);
   report_start(label);
+  rest_say_unseen(&s);
   resume(&s);
   loop(&s, selfpipe);
   return EXIT_DONE;

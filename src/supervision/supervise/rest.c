@@ -155,6 +155,13 @@ static void say_unknown(struct supervisor *s, int unknown) {
   s->said_no_look = unknown != 0;
 }
 
+/* Once, at the beginning: what is not seen is not ended, and does not hold a stop up. */
+void rest_say_unseen(struct supervisor const *s) {
+  if (s->resumed || s->cgroup.dir >= 0 || tree_is_visible() || errno != ENOSYS) return;
+  report_warning("unable to see the descendants of the service, as /proc is missing or of "
+                 "another pid namespace: a stop neither ends them nor waits for them");
+}
+
 int rest_lives(struct supervisor *s) {
   struct census census = {.except = s->child.who.pid};
 
