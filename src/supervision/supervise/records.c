@@ -149,6 +149,8 @@ int read_child(struct supervisor *s, struct identity_record *record) {
   /* Not damaged: it cannot be read just now. Nobody knows what runs. */
   if (errno != EPROTO && errno != EPROTONOSUPPORT && !s->state.pid)
     cannot_begin(s, "read ", s->name, "/" FILE_CHILD);
+  /* One that cannot be read just now may tell more than the copy does: it is left as it is. */
+  s->child_lost = errno == EPROTO || errno == EPROTONOSUPPORT;
   say_no_child(s);
   if (!s->state.pid) {
     *record = (struct identity_record){.state = IDENTITY_NONE};
@@ -162,6 +164,7 @@ int read_child(struct supervisor *s, struct identity_record *record) {
                                              .start = s->state.start,
                                              .boot = s->state.boot},
                                      .wstat = WSTAT_UNKNOWN,
+                                     .started = s->state.changed,
                                      .began = s->state.began};
   return 1;
 }

@@ -102,6 +102,8 @@ static void keep(struct supervisor *s, struct identity_record const *record, int
 
   s->child = (struct child){.who = record->who, .pidfd = pidfd};
   s->state.pid = record->who.pid;
+  /* There are two copies again, before the other one can be lost. */
+  if (s->child_lost) record_child(s, record, OWES_START);
   if (s->state.marks & MARK_ADOPTED) rest_adopted(s);
   if (record->role == ROLE_RUN) s->group = record->who.pid;
   forking_find_group(s);

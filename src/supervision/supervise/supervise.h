@@ -161,6 +161,7 @@ struct supervisor {
   uint8_t over_untold;   /* it has ended for good, and the scanner does not know */
   uint8_t said_no_read;  /* of the service directory */
   uint8_t said_no_text;
+  uint8_t child_lost; /* `child` was damaged, and its copy is used */
 
   char const *resumed; /* the argument of -r, 0 */
 
