@@ -229,6 +229,39 @@ subtest 'what left on purpose stays away' => sub {
     no_processes_left();
 };
 
+# Exit code 0 and "2 of 2 supervisors upgraded" before the scanner had looked, which then refused.
+subtest 'to the file that runs already, and refused' => sub {
+    my ($scan) = new_scan();
+    make_service("$scan/slow", run => [probe('-', 'ignore', 15, 'sleep')], files => { 'timeout-kill' => "0\n" });
+    my $new     = new_programs();
+    my $scanner = scanner($scan);
+    my $slow    = up("$scan/slow");
+    for my $again (1 .. 3) {
+        my $r = ctl($again < 3 ? ('-b', $new) : (), 'upgrade', $scan);
+        is("$r->{exit} $r->{out}", "0 1 of 1 supervisors upgraded\n", "upgraded, $again");
+        is(exe($scanner), "$new/lares-svscan", '... the scanner too');
+        ok(!-e "$scan/.lares/bindir.next", '... which has looked');
+    }
+    signal($scanner, 'TERM');
+    wait_for { -l "$scan/.lares/stopping" } 'the stop to begin';
+    for my $how ([], ['-b', $new]) {
+        signal($scanner, 'STOP');
+        wait_for { process_info($scanner)->{state} eq 'T' } 'the scanner to be held';
+        my ($out, $err) = (tmp('ctl.out'), tmp('ctl.err'));
+        unlink $out, $err;
+        my $ctl = spawn([bin('svscanctl'), @$how, 'upgrade', $scan], stdout => $out, stderr => $err);
+        wait_for { -e "$scan/.lares/bindir.next" || (file_text($out) // '') ne '' } 'it to ask';
+        wait_for { !alive($ctl) || slept($ctl) ne '' } 'it to wait or end';
+        signal($scanner, 'CONT');
+        is(wait_exit($ctl)->{exit}, 1, "@$how: refused while everything is being stopped: exit code 1");
+        is(file_text($out), '', '... and no supervisor is called upgraded');
+        like(file_text($err), qr/refused by the scanner: everything is being stopped$/, '... with the reason');
+    }
+    kill9($slow);
+    is(wait_exit($scanner)->{exit}, 0, 'stopped');
+    no_processes_left();
+};
+
 # TERM at any moment of an upgrade.
 subtest 'TERM during an upgrade' => sub {
     for my $delay (map { $_ * 0.002 } 0 .. 11) {
