@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LOOK_MS 10
 
 static int sign(struct child_abilities const *a, int fd) {
   struct identity_record self = {
@@ -57,4 +60,22 @@ close_lock : {
   errno = saved;
   return outcome;
 }
+}
+
+int lock_await_end(struct child_abilities const *a, struct identity const *holder,
+                   unsigned most_ms) {
+  struct deadline until = deadline_add_ms(clock_now(), most_ms);
+
+  while (holder->pid) {
+    struct pollfd end = {.fd = -1, .events = POLLIN};
+    if (identity_prove(a, holder, &end.fd) == IDENTITY_GONE) return 1;
+    if (end.fd >= 0) {
+      int ended = clock_poll(&end, 1, until) > 0;
+      close(end.fd);
+      return ended;
+    }
+    if (deadline_passed(until, clock_now())) return 0;
+    clock_pause(LOOK_MS);
+  }
+  return 0;
 }

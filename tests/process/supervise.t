@@ -1,4 +1,5 @@
 # lares-supervise: how a service is born, dies and comes back.
+use Fcntl ':flock';
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Lares;
@@ -160,6 +161,25 @@ sub runs { return probe_runs("$_[0].report") }
     wait_state($dir, state => 'down', deaths => $once->{deaths} + 1);
     pass('once: not restarted');
     leave_service($dir, $pid);
+    no_processes_left();
+}
+
+# "already supervised by pid N", said of one that was killed just now and not quite dead: its lock is still held.
+{
+    my $dir = probe_service('dying', ['sleep'], down => '');
+    my $dying = supervise($dir);
+    wait_state($dir, state => 'down');
+    kill9($dying);
+    wait_for { !alive($dying) } 'its end'; # nobody has reaped it
+    open my $lock, '<', "$dir/supervise/lock" or die "lock: $!\n";
+    flock $lock, LOCK_EX | LOCK_NB or die "flock: $!\n";
+    my $next = supervise($dir, wait => 0);
+    wait_for { !alive($next) || messages($dir) =~ /waiting for a process that is stuck/ } 'it to wait';
+    ok(alive($next), 'the next one waits for the lock of a dead one') or diag(messages($dir));
+    close $lock;
+    ok(eval { wait_for { control($dir, '') } 'it to begin' }, '... and supervises') or diag(messages($dir));
+    wait_exit($dying);
+    is(leave_service($dir, $next), 0, '... until it is told to leave');
     no_processes_left();
 }
 done_testing;

@@ -80,6 +80,10 @@ enum lock_outcome { LOCK_TAKEN, LOCK_HELD, LOCK_IN_FLIGHT, LOCK_FAILED };
  * has not become its program yet still shares the lock; try again soon. LOCK_FAILED: errno. */
 extern enum lock_outcome lock_take(struct child_abilities const *, char const *file, int *fd,
                                    struct identity *holder);
+/* The holder may have been killed just now, and have its lock until it has died: 1 when it has
+ * ended (a zombie has), 0 when it lives on so long, or nobody knows who it is. */
+extern int lock_await_end(struct child_abilities const *, struct identity const *holder,
+                          unsigned most_ms);
 
 /* --- one process ----------------------------------------------------------------------------
  */

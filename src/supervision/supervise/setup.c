@@ -24,6 +24,7 @@
 
 #define IN_FLIGHT_MS 1
 #define IN_FLIGHT_SAY_MS 1000
+#define DYING_MS 100
 
 static void die_held(struct identity const *holder, char const *dir) {
   char pid[PID_FMT];
@@ -34,7 +35,9 @@ static void die_held(struct identity const *holder, char const *dir) {
 }
 
 /* A dead supervisor's child that is still on its way to exec shares the lock: it will be
- * through in microseconds, unless its program lies on a dead network file system. */
+ * through in microseconds, unless its program lies on a dead network file system. And who was
+ * killed by hand a moment ago may not be dead yet. A scanner has seen the end of the one before
+ * us. */
 static void take_lock(struct supervisor *s, char const *dir) {
   struct deadline say = deadline_add_ms(clock_now(), IN_FLIGHT_SAY_MS);
 
@@ -44,7 +47,7 @@ static void take_lock(struct supervisor *s, char const *dir) {
     case LOCK_TAKEN:
       return;
     case LOCK_HELD:
-      die_held(&holder, dir);
+      if (s->wired || !lock_await_end(&s->abilities, &holder, DYING_MS)) die_held(&holder, dir);
       break;
     case LOCK_FAILED:
       strerr_diefusys(EXIT_SYSTEM, "lock ", dir, "/" FILE_LOCK);
