@@ -89,6 +89,39 @@ for my $how (sort keys %damage) {
 }
 no_processes_left();
 
+# That the journal is lost was said again by each supervisor, until there was a next record.
+{
+    my ($dir, $before) = orphaned('history-said');
+    my $loss = qr{supervise/history is damaged, newer or shortened};
+    my $begin = sub {
+        my $pid = supervise($dir);
+        wait_state($dir, state => 'up', pid => $before->{pid}, said_lost => $_[0]);
+        return $pid;
+    };
+    my $said = sub { return scalar(() = messages($dir) =~ /$loss/g) };
+    my $end = sub { kill9($_[0]); wait_exit($_[0]) };
+    for my $lost (1, 2) {
+        unlink "$dir/supervise/history" or die;
+        my $pid;
+        for my $begun (1 .. 4) {
+            $end->($pid) if $pid;
+            $pid = $begin->(1);
+        }
+        is($said->(), $lost, 'a lost journal is said once, whoever begins');
+        control($dir, 'p');
+        my $next = wait_state($dir, paused => 1, said_lost => 0);
+        is($next->{sequence}, $before->{sequence} + 1, '... and the numbers go on');
+        control($dir, 'c');
+        $before = wait_state($dir, paused => 0);
+        $end->($pid);
+        $end->($begin->(0));
+        is($said->(), $lost, 'nor is it said when there are records again');
+    }
+    kill9($before->{pid});
+    leave_service($dir, supervise($dir));
+    no_processes_left();
+}
+
 # Both copies of the identity are lost at the same time: nobody can know; but then nothing is hidden either.
 {
     my ($dir, $before) = orphaned('both');

@@ -154,7 +154,8 @@ enum state_mark {
   MARK_DELIBERATE = 2048, /* going down or down on purpose: who needs it has to go, too */
   MARK_ONESHOT = 4096,    /* a oneshot: done is its being up */
   MARK_SAID_READY = 8192, /* on its way into the background it has said that it is ready */
-  MARK_OVER = 16384       /* ended for good: what essential is about */
+  MARK_OVER = 16384,      /* ended for good: what essential is about */
+  MARK_SAID_LOST = 32768  /* that last records of `history` are lost was said */
 };
 
 #define STATE_PENDING 24

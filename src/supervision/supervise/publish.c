@@ -53,10 +53,14 @@ void journal_open(struct supervisor *s, struct history_record *last) {
   cannot_begin(s, "open ", s->name, "/" FILE_HISTORY);
 }
 
-/* The numbers go on whatever became of the records: a reader is told what it lost. */
+/* The numbers go on whatever became of the records: a reader is told what it lost. Until there
+ * is a next record whoever begins here finds them lost: that is said once. */
 void journal_number(struct supervisor *s, uint64_t last) {
   if (s->state.sequence > last) {
-    report_warning(FILE_HISTORY, " is damaged, newer or shortened; its last records are lost");
+    if (!(s->state.marks & MARK_SAID_LOST))
+      report_warning(FILE_HISTORY,
+                     " is damaged, newer or shortened; its last records are lost");
+    s->state.marks |= MARK_SAID_LOST;
     s->history.sequence = s->state.sequence;
   }
   s->state.sequence = s->history.sequence;
@@ -118,6 +122,7 @@ static void append(struct supervisor *s, struct event_told const *what,
     record.wstat = s->wstat;
   if (!history_append(&s->history, &record)) failed(s, FILE_HISTORY);
   s->state.sequence = record.sequence;
+  s->state.marks &= (uint16_t)~MARK_SAID_LOST;
 }
 
 void journal(struct supervisor *s, enum machine_event event, machine_deeds deeds) {

@@ -24,7 +24,8 @@ our @reasons = qw(none command exited killed unknown-death no-run no-exec no-for
     start-timeout ready-timeout gave-up too-many-deaths condition needs down-file rest
     fork-timeout watchdog ending condition-failed condition-timeout);
 my %marks = (adopted => 1, termed => 2, normally_down => 4, notifies => 8, has_log => 16,
-    is_log => 32, left => 64, orphaned => 256, needed => 512, held => 1024, deliberate => 2048, oneshot => 4096, over => 16384);
+    is_log => 32, left => 64, orphaned => 256, needed => 512, held => 1024, deliberate => 2048, oneshot => 4096, over => 16384,
+    said_lost => 32768);
 my %flags = (paused => 1, leaving => 2, ready => 4, owed => 8, killed => 16);
 my %messages; # file of the messages, by directory
 
