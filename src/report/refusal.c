@@ -4,7 +4,10 @@
 #include <lares/report.h>
 
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <lares/exitcode.h>
 
 void report_refusal(char const *link, int error, char const *what, char const *program,
                     char const *how) {
@@ -16,4 +19,16 @@ void report_refusal(char const *link, int error, char const *what, char const *p
   report_error("upgrade refused: ", text);
   (void)unlink(link);
   (void)symlink(text, link);
+}
+
+char const *report_tried(char buf[REPORT_TRIED], int32_t wstat) {
+  int code = WIFSIGNALED(wstat) ? WTERMSIG(wstat) : WEXITSTATUS(wstat);
+  char number[REPORT_NUMBER];
+
+  strcpy(buf, WIFSIGNALED(wstat) ? " was killed by signal " : " ended with ");
+  strcat(buf, report_number(number, code));
+  strcat(buf, " when it was tried");
+  if (WIFEXITED(wstat) && code == EXIT_NOTFOUND)
+    strcat(buf, ": a library or an interpreter that it needs is missing (dynamic loader)");
+  return buf;
 }

@@ -133,10 +133,15 @@ subtest 'refused' => sub {
         missing          => [sub { unlink $_[0] }, 100, qr/cannot be executed: No such file/],
         'not executable' => [sub { chmod 0644, $_[0] }, 100, qr/cannot be executed: Permission denied/],
         'a directory'    => [sub { unlink $_[0]; mkdir $_[0] }, 100, qr/cannot be executed: Permission denied/],
-        'not a program'  => [sub { write_file($_[0], "text\n") }, 1, qr/refused by the scanner: /],
-        truncated        => [sub { write_file($_[0], substr $long, 0, 9000) }, 1, qr/refused by the scanner: /],
+        # Of lares-supervise it was said of all these that it "cannot be run".
+        'not a program'  => [sub { write_file($_[0], "text\n") }, 1, qr/refused by the scanner: .*: Exec format error$/],
+        truncated        => [sub { write_file($_[0], substr $long, 0, 9000) }, 1,
+            qr/refused by the scanner: .*lares-\w+(?: was killed by signal \d+ when it was tried|.*: (?:Exec format|Input.output) error)$/],
+        # And of both nothing but that it ended with 127.
+        'finds no library' => [sub { write_file($_[0], "#!/bin/sh\nexit 127\n") }, 1,
+            qr{refused by the scanner: .*lares-\w+ ended with 127 when it was tried: a library or an interpreter that it needs is missing}],
         'exits 3'        => [sub { write_file($_[0], "#!/bin/sh\nexit 3\n") }, 1,
-            qr{refused by the scanner: .*lares-(?:svscan ended with 3 when it was tried|supervise cannot be run)}],
+            qr{refused by the scanner: .*lares-\w+ ended with 3 when it was tried$}],
     );
     for my $how (sort keys %bad) {
         for my $program (qw(svscan supervise)) {

@@ -41,6 +41,12 @@ extern void report_parts_errno(enum report_level, char const *const *parts);
 extern void report_refusal(char const *link, int error, char const *what, char const *program,
                            char const *how);
 
+/* What became of a program that was only tried, and is not what it should be: to stand behind
+ * its name. Who looks at the link does not see what its dynamic loader has said. Returns buf.
+ */
+#define REPORT_TRIED 128
+extern char const *report_tried(char buf[REPORT_TRIED], int32_t wstat);
+
 /* How many messages were dropped and not yet said. */
 extern uint32_t report_dropped(void);
 

@@ -11,12 +11,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <skalibs/posixplz.h>
@@ -113,7 +113,7 @@ static int probe_said(char text[REASON_SIZE]) {
 }
 
 void upgrade_probed(struct supervisor *s, int32_t wstat) {
-  char how[REPORT_NUMBER + 32] = " was killed by signal ", text[REASON_SIZE];
+  char how[REPORT_TRIED], text[REASON_SIZE];
 
   child_reap(s->probe);
   KILL_POINT(PROBED);
@@ -131,15 +131,8 @@ void upgrade_probed(struct supervisor *s, int32_t wstat) {
     refuse(s->probe_error, "unable to execute ", s->program, "");
   else if (probe_said(text))
     refuse(0, s->program, ": ", text);
-  else if (WIFSIGNALED(wstat)) {
-    report_number(how + strlen(how), WTERMSIG(wstat));
-    refuse(0, "", s->program, how);
-  } else {
-    strcpy(how, " ended with ");
-    report_number(how + strlen(how), WEXITSTATUS(wstat));
-    strcat(how, " when it was tried");
-    refuse(0, "", s->program, how);
-  }
+  else
+    refuse(0, "", s->program, report_tried(how, wstat));
 }
 
 /* The other side: -p. The working directory is the service's. */

@@ -100,7 +100,9 @@ int upgrade_probe(struct scan *s) {
   if (!child_probe_abilities(&s->abilities))
     strerr_diefusys(EXIT_SYSTEM, "tell processes from each other");
   if (!try(s, "-h", 0, until, &wstat)) return fail(s, " cannot be executed: ", strerror(errno));
-  if (wstat) return fail(s, " cannot be run", "");
+  if (wstat && deadline_passed(until, clock_now()))
+    return fail(s, " took too long when it was tried", "");
+  if (wstat) return fail(s, report_tried(why, wstat), "");
   if (!try_services(s, until, why)) return fail(s, " cannot take over a service: ", why);
   return EXIT_DONE;
 }

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <skalibs/posixplz.h>
@@ -156,7 +155,7 @@ static int probe_said(char text[REASON_SIZE]) {
 
 int upgrade_reaped(struct scan *s, int32_t pid, int32_t wstat) {
   struct upgrade *u = &s->upgrade;
-  char how[REPORT_NUMBER + 32] = " was killed by signal ", text[REASON_SIZE];
+  char how[REPORT_TRIED], text[REASON_SIZE];
 
   if (!pid || u->probe != pid) return 0;
   KILL_POINT(PROBED);
@@ -172,15 +171,8 @@ int upgrade_reaped(struct scan *s, int32_t pid, int32_t wstat) {
     refuse(0, u->program, ": ", text);
   else if (u->late)
     refuse(0, "", u->program, " took too long when it was tried");
-  else if (WIFSIGNALED(wstat)) {
-    report_number(how + strlen(how), WTERMSIG(wstat));
-    refuse(0, "", u->program, how);
-  } else {
-    strcpy(how, " ended with ");
-    report_number(how + strlen(how), WEXITSTATUS(wstat));
-    strcat(how, " when it was tried");
-    refuse(0, "", u->program, how);
-  }
+  else
+    refuse(0, "", u->program, report_tried(how, wstat));
   return 1;
 }
 
