@@ -93,4 +93,21 @@ subtest 'unmounted and mounted again' => sub {
     umounted($scan);
 };
 
+# All it said was "unable to find lares-supervise: No such file or directory".
+subtest 'without /proc' => sub {
+    my ($scan) = new_scan();
+    my @hidden = ('unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh', bin('svscan'));
+    my ($installed) = file_text(bin('svscan')) =~ m{(/[^\0]*/lares-supervise)\0};
+  SKIP: {
+        skip 'there is an installed one, which is found', 2 if $installed && -x $installed;
+        my $r = run([@hidden, $scan]);
+        is($r->{exit}, 111, 'no lares-supervise is found: exit code 111');
+        like($r->{err}, qr/unable to find lares-supervise: No such file or directory; give -b DIR$/, '... and what helps');
+    }
+    my $scanner = spawn([@hidden, '-b', build_dir() . '/bin', $scan], stderr => "$scan/../said");
+    ok(eval { wait_for { listens($scan) } 'a scanner' }, '... and that does help') or diag(said_text($scan));
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
 done_testing();

@@ -133,9 +133,11 @@ static void find_supervise(struct scan *s) {
   s->supervise = spawn_find_supervise(s->bindir);
   if (!s->supervise && s->upgrade.resumed && !is_shortage(errno))
     s->supervise = LARES_BINDIR "/lares-supervise";
-  if (!s->supervise)
-    cannot_begin(s, "find lares-supervise", s->bindir ? " in " : "",
-                 s->bindir ? s->bindir : "");
+  if (s->supervise) return;
+  if (!s->bindir && !is_shortage(errno)) /* without /proc we do not know where we are */
+    strerr_dief(EXIT_SYSTEM, "unable to find lares-supervise: ", strerror(errno),
+                "; give -b DIR");
+  cannot_begin(s, "find lares-supervise", s->bindir ? " in " : "", s->bindir ? s->bindir : "");
 }
 
 /* Descriptor 0 is nobody's to read. */
