@@ -75,6 +75,27 @@ subtest 'a service that ends while its supervisor and the scanner are dead' => s
     no_processes_left();
 };
 
+# The next scanner asked only whether the main process lives: "everything has stopped".
+subtest 'in a stop, the scanner, the supervisor and the main process are killed: what that has left is ended, finish is run' => sub {
+    my ($scan) = new_scan();
+    my $dir = make_service("$scan/web", run => bin('setsid') . " sleep 1000 &\ntrap '' TERM\necho \$! >child\nwhile :; do sleep 1; done",
+        finish => "#!/bin/sh\necho \$2 >>finished\n", files => { 'timeout-kill' => "2000\n" });
+    my $init = init($scan);
+    my $main = up($dir);
+    my $left = wait_for { (file_text("$dir/child") // '') =~ /^(\d+)$/ && $1 } 'its child';
+    my $scanner = scanner_of($init);
+    signal($init, 'TERM');
+    wait_state($dir, state => 'stopping');
+    kill 'STOP', $scanner; # nothing comes between
+    kill9($_) for supervisor('web'), $main, $scanner;
+    is(wait_exit($init)->{exit}, 0, 'stopped');
+    is(said($scan, qr/going on with that/), 1, 'by another scanner');
+    ok(!alive($left), 'a child in a session of its own is ended');
+    is(file_text("$dir/finished"), "9\n", 'finish was run, once');
+    ok(state_is($dir, state => 'down', left => 1), 'it is down, its supervisor has left');
+    no_processes_left();
+};
+
 # Elsewhere than as pid 1 its death is nobody else's.
 subtest 'init is killed' => sub {
     my ($scan) = new_scan();

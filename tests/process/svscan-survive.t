@@ -249,6 +249,83 @@ for my $how ('the entry vanishes', 'all is stopped') {
     };
 }
 
+# Kills its supervisor until the scanner puts the next one off: it has reaped and waits, and there is none.
+sub put_off {
+    my ($scanner, $name) = @_;
+    for (1 .. 300) {
+        my $pid = supervisor($name) or return;
+        kill9($pid);
+        wait_for { !process_info($pid) && slept($scanner) ne '' } 'its end to be seen';
+    }
+    die "the supervisor of $name is never put off\n";
+}
+
+# A stop asked only whether the main process lives: it was over in a millisecond.
+for my $leaves (0, 1) {
+    subtest 'a stop while the supervisor is put off and the main process dead: ' . ($leaves ? 'a child in a session of its own lives' : 'nobody lives') => sub {
+        my ($scan) = new_scan();
+        my $child = $leaves ? bin('setsid') . " sleep 1000 &\necho \$! >child\n" : '';
+        my $dir   = make_service("$scan/web", run => "${child}exec sleep 1000", finish => "#!/bin/sh\necho \$2 >>finished\n");
+        my $scanner = scanner($scan);
+        my $main    = up($dir);
+        my $left    = $leaves && wait_for { (file_text("$dir/child") // '') =~ /^(\d+)$/ && $1 } 'its child';
+        put_off($scanner, 'web');
+        kill9($main);
+        wait_for { !process_info($main) } 'its end';
+        is(stop_scanner($scanner), 0, 'stopped');
+        ok(!alive($left), 'what it left is ended') if $leaves;
+        like(file_text("$dir/finished") // '', qr/^9$/m, 'finish was run for that death');
+        ok((grep { $_->{event} eq 'run-died' } Lares::State::read_history($dir)), 'the journal tells of it');
+        ok(Lares::State::state_is($dir, state => 'down', left => 1), 'it is down, its supervisor has left');
+        no_processes_left();
+    };
+}
+
+# Nobody read for as long as the stop took: the service waited in write() for its KILL.
+for my $how ('all is stopped', 'the entry vanishes') {
+    subtest "a stop while the supervisor of the logger is put off and the logger dead: $how" => sub {
+        my ($scan, $def) = new_scan();
+        # More than a pipe holds, when it is told to end.
+        my $dir = make_service("$def/web", run => [$^X, '-e', '$SIG{TERM} = sub { $told = 1 }; $| = 1; open my $f, ">", "ready"; '
+                . 'select undef, undef, undef, 0.01 while !$told; print "x" x 999, "\n" for 1 .. 1000; print "the last line\n"; open $f, ">", "ended"'],
+            log => 'exec cat >>lines', files => { 'timeout-kill' => "10000\n" });
+        symlink $dir, "$scan/web" or die "symlink: $!\n";
+        my $scanner = scanner($scan);
+        my ($main, $logger) = both_up($dir);
+        wait_for { -e "$dir/ready" } 'the service to listen';
+        put_off($scanner, 'web/log');
+        kill9($logger);
+        wait_for { !process_info($logger) } 'its end';
+        $how =~ /entry/ ? unlink "$scan/web" : signal($scanner, 'TERM');
+        wait_for { !alive($main) } 'the service to end';
+        ok(-e "$dir/ended", 'it has ended by itself: somebody has read');
+        wait_for { said($scan, qr/`web' has gone/) } 'web to go' if $how =~ /entry/;
+        $how =~ /entry/ ? is(stop_scanner($scanner), 0, 'stopped') : is(wait_exit($scanner)->{exit}, 0, 'stopped');
+        is(length(file_text("$dir/log/lines") // ''), 1_000_014, 'and read all');
+        no_processes_left();
+    };
+}
+
+# A thousand times a second, and a message each: in a stop no death of a supervisor that had hardly begun counted.
+subtest 'a supervisor that cannot be run while it is needed for a stop is tried by its delays' => sub {
+    my ($scan) = new_scan();
+    my $bins = tmp('bins');
+    write_file("$bins/lares-$_", file_text(bin($_)), 0755) for qw(svscan supervise log);
+    my $dir     = make_service("$scan/web", run => 'exec sleep 1000');
+    my $scanner = scanner($scan, '-b', $bins);
+    my $main    = up($dir);
+    my $old     = supervisor('web');
+    rename "$bins/lares-supervise", "$bins/away" or die "rename: $!\n";
+    signal($scanner, 'STOP');
+    kill9($old);
+    signal($scanner, $_) for qw(TERM CONT);
+    wait_for { said($scan, qr/`web', pid \d+, exited 127; starting another in 1000 ms/) || said($scan, qr/`web', pid \d+, exited/) > 100 } 'it to be put off';
+    ok(alive($main) && said($scan, qr/`web', pid \d+, exited/) <= 2, 'put off after the second death');
+    rename "$bins/away", "$bins/lares-supervise" or die "rename: $!\n";
+    is(wait_exit($scanner)->{exit}, 0, 'stopped when it can be run again');
+    no_processes_left();
+};
+
 # A supervisor ended because the scanner before had told it so, which was taken for a person's command: what was
 # there again was not started any more. back => how it is there again, when the scanner has been killed.
 sub vanishes_and_is_back {

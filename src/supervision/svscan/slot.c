@@ -113,15 +113,16 @@ static int has_left(struct scan *s, struct entry *e, enum which which) {
   return read_state(s, e, which, &state) && state.marks & MARK_LEFT;
 }
 
-/* Of one that was killed in the middle of a stop: the main process may be dead, and others of
- * the service not, or `finish` not run yet. One that dies at that again and again is given up.
- */
+/* Of one that was killed in the middle of a stop, or before it had told that the main process
+ * ended: others of the service may live, and `finish` is not run yet. One that dies at that
+ * again and again is given up. */
 static int is_unfinished(struct scan *s, struct entry *e, enum which which) {
   struct state_record state;
 
   if (e->slot[which].deaths > MOST_DEATHS) return 0;
   return read_state(s, e, which, &state) && !(state.marks & (MARK_LEFT | MARK_BLANK)) &&
-         (state.machine.state == STATE_STOPPING || state.machine.state == STATE_FINISHING);
+         (state.machine.role != ROLE_NONE || state.machine.state == STATE_STOPPING ||
+          state.machine.state == STATE_FINISHING);
 }
 
 /* What the one before was told whoever comes next goes on with. */
@@ -133,7 +134,7 @@ static int is_leaving(struct scan *s, struct entry *e, enum which which) {
 
 /* In a stop: without a supervisor a process would go on, or what a logger has to take would be
  * left. */
-static int is_owed(struct scan *s, struct entry *e, enum which which) {
+int slot_is_owed(struct scan *s, struct entry *e, enum which which) {
   return orphan_lives(s, e, which) || is_unfinished(s, e, which) ||
          (which == LOGGER && logpipe_is_owed(s, e, 1));
 }
@@ -158,7 +159,7 @@ void slot_start(struct scan *s, struct entry *e, enum which which) {
       return;
     }
     slot->flags |= SLOT_PROBED;
-    if (e->phase == PHASE_GOING && !is_owed(s, e, which)) { /* nobody to stop */
+    if (e->phase == PHASE_GOING && !slot_is_owed(s, e, which)) { /* nobody to stop */
       slot->state = SLOT_NONE;
       entry_advance(s, e);
       return;
@@ -199,9 +200,11 @@ static void report_end(struct entry const *e, enum which which, int32_t pid, int
       deaths == REPORTED_DEATHS ? " (no more messages about it until one stays)" : "");
 }
 
+/* One that is still to be asked has hardly begun, and its `moment` is the next look at it. */
 static int was_short(struct slot const *slot) {
-  return slot->state == SLOT_RUNNING && !(slot->flags & SLOT_ASKING) &&
-         !deadline_passed(deadline_add_ms(slot->moment, RUN_LONG_MS), clock_now());
+  return slot->state == SLOT_RUNNING &&
+         (slot->flags & SLOT_ASKING ||
+          !deadline_passed(deadline_add_ms(slot->moment, RUN_LONG_MS), clock_now()));
 }
 
 void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat) {
@@ -229,7 +232,7 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
   if (!left) orphan_expect(s, e, which);
   if (left) store_drop(slot);
   if (left && which == LOGGER && e->phase == PHASE_GOING) e->flags |= ENTRY_DRAINED;
-  if (e->phase == PHASE_GOING && !left && is_owed(s, e, which))
+  if (e->phase == PHASE_GOING && !left && slot_is_owed(s, e, which))
     due_in(s, slot, delay); /* somebody has to stop it */
   if (e->phase == PHASE_ACTIVE && !left) {
     due_in(s, slot, delay);

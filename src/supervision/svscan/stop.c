@@ -129,6 +129,8 @@ static void let_go(struct scan *s, struct entry *e, enum entry_phase phase) {
   for (unsigned w = 0; w < 2; w++) {
     struct slot *slot = &e->slot[w];
     enum which which = (enum which)w;
+    /* However often it died until now, for the stop one more is tried. */
+    if (slot->deaths > MOST_DEATHS) slot->deaths = MOST_DEATHS;
     if (slot->state == SLOT_RUNNING || slot->state == SLOT_FOUND) continue;
     /* Not looked at yet: a supervisor may run, of a scanner before us. */
     if (!(slot->flags & SLOT_PROBED) && found_probe(s, e, which) == PROBE_FAILED &&
@@ -139,9 +141,9 @@ static void let_go(struct scan *s, struct entry *e, enum entry_phase phase) {
       continue;
     }
     if (slot->state == SLOT_RUNNING || slot->state == SLOT_FOUND) continue;
-    if (phase == PHASE_GOING && orphan_lives(s, e, which)) {
+    if (phase == PHASE_GOING && slot_is_owed(s, e, which)) {
       slot->state = SLOT_DUE;
-      slot->moment = clock_now(); /* its supervisor died; a new one has to stop it */
+      slot->moment = clock_now(); /* its supervisor died; a new one has to end that */
       need_look(s, slot->moment);
     } else
       slot->state = SLOT_NONE;

@@ -215,6 +215,8 @@ extern void slot_ended(struct scan *, struct entry *, enum which, int32_t wstat)
 extern int slot_busy(struct slot const *);
 /* A deadline of the slot has passed. The entry may be gone afterwards. */
 extern void slot_due(struct scan *, struct entry *, enum which);
+/* Being stopped, and no supervisor of it runs: has one something to do still? */
+extern int slot_is_owed(struct scan *, struct entry *, enum which);
 /* The service's or log's directory and, below it, a file. 1, or 0 with errno. */
 extern int slot_path(struct scan const *, struct entry const *, enum which, char const *file,
                      char buf[PATH_SIZE]);
