@@ -57,7 +57,7 @@ int logdir_make_room(struct logdir *dir, uint64_t added) {
     int over = used + dir->reserved + dir->state_size > budget;
     if (archives->count <= dir->count - 1 && !over && (!most || used <= most)) break;
     if (over && gives_way(dir)) {
-      if (!logjob_cancel(dir)) return logdir_fail(dir, LOGDIR_PRUNE);
+      if (!logjob_cancel(dir)) return 0;
     } else if (!logdir_remove_oldest(dir))
       return logdir_fail(dir, LOGDIR_PRUNE);
   }

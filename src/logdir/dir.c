@@ -20,26 +20,27 @@
 #define LOCK_TRIES 20
 #define LOCK_PAUSE_MS 10
 
+#define LOGDIR_ENTRY_TEXT(step, name) name " is no regular file in ",
+
 char const *logdir_step_text(enum logdir_step step) {
-  static char const *const text[] = {"nothing failed in ",
-                                     "unable to create directory ",
-                                     "unable to open directory ",
-                                     "unable to lock directory ",
-                                     "unable to list directory ",
-                                     "lock is no regular file in ",
-                                     "current is no regular file in ",
-                                     "unable to recover what an earlier run left in ",
-                                     "unable to remove the oldest file in ",
-                                     "unable to open current in ",
-                                     "unable to rename a file in ",
-                                     "unable to write to current in ",
-                                     "unable to flush current to disk in "};
+  static char const *const text[] = {
+      "nothing failed in ",
+      "unable to create directory ",
+      "unable to open directory ",
+      "unable to lock directory ",
+      "unable to list directory ",
+      LOGDIR_ENTRIES(LOGDIR_ENTRY_TEXT) "unable to recover what an earlier run left in ",
+      "unable to remove the oldest file in ",
+      "unable to open current in ",
+      "unable to rename a file in ",
+      "unable to write to current in ",
+      "unable to flush current to disk in "};
 
   return text[step];
 }
 
 int logdir_is_kind(enum logdir_step step) {
-  return step == LOGDIR_LOCK_KIND || step == LOGDIR_CURRENT_KIND;
+  return step >= LOGDIR_LOCK_KIND && step <= LOGDIR_BLOCKED_KIND;
 }
 
 static int open_dir(struct logdir *dir) {
@@ -100,7 +101,7 @@ static int settle_current(struct logdir *dir, struct logbuf const *buf, int resu
     st.st_size = 0;
     return settle_chunk(dir, buf, &st);
   }
-  if (!S_ISREG(st.st_mode)) return errno = ENXIO, 0;
+  if (!S_ISREG(st.st_mode)) return (errno = ENXIO, logdir_fail_open(dir, LOGDIR_RECOVER));
   if (resumed) return settle_chunk(dir, buf, &st);
   if (st.st_mode & S_IXUSR || !st.st_size) return 1;
   return logdir_archive(dir, "current", 'u', 0);
@@ -113,8 +114,9 @@ static int settle_multilog(struct logdir *dir) {
 
   if (!fstatat(dir->dirfd, "processed", &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode)) {
     int complete = st.st_mode & S_IXUSR;
-    if (unlinkat(dir->dirfd, complete ? "previous" : "processed", 0) < 0 && errno != ENOENT)
-      return 0;
+    char const *other = complete ? "previous" : "processed";
+    if (unlinkat(dir->dirfd, other, 0) < 0 && errno != ENOENT)
+      return logdir_fail_entry(dir, other, LOGDIR_RECOVER);
     if (complete) return logdir_archive(dir, "processed", 's', 0);
   }
   if (!fstatat(dir->dirfd, "previous", &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode))
@@ -156,7 +158,7 @@ static int open_all(struct logdir *dir, struct logaction const *wanted, struct l
     goto close_dir;
   }
   if (!settle_multilog(dir) || !logjob_settle(dir) || !settle_current(dir, buf, resumed)) {
-    logdir_fail_open(dir, LOGDIR_RECOVER);
+    if (!logdir_is_kind(dir->step)) logdir_fail(dir, LOGDIR_RECOVER);
     goto free_archives;
   }
   if (!logdir_open_current(dir)) goto free_archives;

@@ -66,7 +66,10 @@ static struct archive *next_file(struct logdir *dir, struct logjob *job) {
 }
 
 static int open_output(struct logdir *dir, char const *name) {
-  if (unlinkat(dir->dirfd, name, 0) < 0 && errno != ENOENT) return -1;
+  if (unlinkat(dir->dirfd, name, 0) < 0 && errno != ENOENT) {
+    (void)logdir_fail_entry(dir, name, LOGDIR_NONE);
+    return -1;
+  }
   return openat(dir->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 }
 
@@ -75,10 +78,12 @@ static int open_state(struct logdir *dir) {
   int fd = openat(dir->dirfd, "state", O_RDONLY | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC,
                   0644);
 
-  if (fd < 0) return -1;
-  if (!fstat(fd, &st) && S_ISREG(st.st_mode)) return fd;
-  close(fd);
-  errno = ENXIO;
+  if (fd >= 0) {
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode)) return fd;
+    close(fd);
+    errno = ENXIO;
+  }
+  (void)logdir_fail_entry(dir, "state", LOGDIR_NONE);
   return -1;
 }
 
@@ -116,6 +121,7 @@ enum logjob_begun logjob_begin(struct logdir *dir, int packing) {
                          .state = -1,
                          .newstate = -1,
                          .state_room = packing ? 0 : logdir_state_most(dir)};
+  dir->step = LOGDIR_NONE;
   archive = next_file(dir, job);
   if (!archive) return LOGJOB_NOTHING;
   job->stamp = archive->stamp;
@@ -137,7 +143,8 @@ enum logjob_begun logjob_begin(struct logdir *dir, int packing) {
 }
 
 static int forget_file(struct logdir *dir, char const *name) {
-  return !unlinkat(dir->dirfd, name, 0) || errno == ENOENT;
+  return !unlinkat(dir->dirfd, name, 0) || errno == ENOENT ||
+         logdir_fail_entry(dir, name, LOGDIR_PRUNE);
 }
 
 static int forget_files(struct logdir *dir) {
@@ -260,6 +267,7 @@ int logjob_commit(struct logdir *dir, enum archive_packing made) {
   struct archive *archive = archives_find(&dir->archives, &dir->job.stamp);
   struct stat st;
 
+  dir->step = LOGDIR_NONE;
   if (dir->job.cancelled || !archive) return (errno = ECANCELED, 0);
   dir->job.made = made;
   if (fstat(dir->job.out, &st) < 0 || !replace(dir, archive, &st)) return 0;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 #include <lares/killpoint.h>
 
+#define LOGDIR_ENTRY(kind, name) {name, kind},
 #define MODE_OPEN 0644   /* multilog's: being written, or left by a crash */
 #define MODE_CLOSED 0744 /* complete */
 
@@ -25,11 +27,22 @@ int logdir_fail(struct logdir *dir, enum logdir_step step) {
   return 0;
 }
 
-/* O_NOFOLLOW finds a link (ELOOP), writing a directory, O_NONBLOCK a FIFO that nobody reads. */
-int logdir_fail_open(struct logdir *dir, enum logdir_step step) {
-  if (errno == ELOOP || errno == EISDIR || errno == ENXIO)
-    step = step == LOGDIR_LOCK ? LOGDIR_LOCK_KIND : LOGDIR_CURRENT_KIND;
+/* O_NOFOLLOW finds a link (ELOOP), writing and removing a directory, O_NONBLOCK a FIFO that
+ * nobody reads. */
+int logdir_fail_entry(struct logdir *dir, char const *name, enum logdir_step step) {
+  static struct {
+    char const *name;
+    enum logdir_step kind;
+  } const entries[] = {LOGDIR_ENTRIES(LOGDIR_ENTRY)};
+
+  if (errno != ELOOP && errno != EISDIR && errno != ENXIO) return logdir_fail(dir, step);
+  for (unsigned i = 0; i < sizeof entries / sizeof *entries; i++)
+    if (!strcmp(name, entries[i].name)) step = entries[i].kind;
   return logdir_fail(dir, step);
+}
+
+int logdir_fail_open(struct logdir *dir, enum logdir_step step) {
+  return logdir_fail_entry(dir, step == LOGDIR_LOCK ? "lock" : "current", step);
 }
 
 /* Modes are a courtesy to the next run; some file systems have none. */

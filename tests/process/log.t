@@ -65,6 +65,25 @@ sub test_no_files {
     }
     is(content('elsewhere'), "kept\n", 'what a link leads to is as it was');
   }
+  # It said "current is no regular file" of them all, and who obeyed removed a good log.
+  for my $name (qw(processed newstate compressed blocked)) {
+    mkdir "in-$name" or die;
+    write_file("in-$name/current", "good\n");
+    chmod 0744, "in-$name/current";
+    mkdir "in-$name/$name" or die;
+    refused(["./in-$name"], 111, qr{: $name is no regular file in ./in-$name; remove it$}, "$name is a directory");
+    is(content("in-$name/current"), "good\n", 'and current is as it was');
+  }
+  mkdir "in-$_" or die for qw(previous previous/previous);
+  write_file('in-previous/processed', "done\n");
+  chmod 0744, 'in-previous/processed';
+  refused(['./in-previous'], 111, qr{: previous is no regular file in ./in-previous; remove it$}, 'previous is a directory');
+  # "unable to start a program", it said, and "Is a directory", of no file.
+  mkdir "in-$_" or die for qw(state state/state);
+  my $run = start(['s4096', '!cat', './in-state'], in => "0123456789\n" x 1000, err => "$dir/err");
+  is(finish($run), 0, 'state is a directory');
+  like(content("$dir/err"), qr{error log state is no regular file in ./in-state, finished files are not worked on until it is removed$}m, 'is said');
+  is(whole('in-state'), "0123456789\n" x 1000, 'and costs no line');
   mkdir 'lock-read' or die;
   my ($fifo, $feed) = fifo('lock-read/lock');
   refused(['./lock-read'], 111, qr{lock is no regular file in ./lock-read; remove it}, 'lock is a FIFO that somebody reads');

@@ -247,14 +247,26 @@ extern uint64_t logage_left(struct logage const *, struct archive const *, uint6
 
 /* --- dir.c, rotate.c, write.c: one directory --- */
 
+/* What has to be a regular file in a directory, or not be there; a step of its own each. */
+#define LOGDIR_ENTRIES(X)                                                                      \
+  X(LOGDIR_LOCK_KIND, "lock")                                                                  \
+  X(LOGDIR_CURRENT_KIND, "current")                                                            \
+  X(LOGDIR_PREVIOUS_KIND, "previous")                                                          \
+  X(LOGDIR_PROCESSED_KIND, "processed")                                                        \
+  X(LOGDIR_STATE_KIND, "state")                                                                \
+  X(LOGDIR_NEWSTATE_KIND, "newstate")                                                          \
+  X(LOGDIR_COMPRESSED_KIND, "compressed")                                                      \
+  X(LOGDIR_BLOCKED_KIND, "blocked")
+
+#define LOGDIR_STEP(step, name) step,
+
 enum logdir_step {
   LOGDIR_NONE,
   LOGDIR_MAKE,
   LOGDIR_OPEN_DIR,
   LOGDIR_LOCK,
   LOGDIR_LIST,
-  LOGDIR_LOCK_KIND, /* it is there and no regular file */
-  LOGDIR_CURRENT_KIND,
+  LOGDIR_ENTRIES(LOGDIR_STEP) /* it is there and no regular file */
   LOGDIR_RECOVER,
   LOGDIR_PRUNE,
   LOGDIR_OPEN,

@@ -105,7 +105,10 @@ static void wait_a_while(struct jobs *jobs, struct logdir const *dir) {
 }
 
 static void cannot_begin(struct jobs *jobs, struct logdir const *dir) {
-  if (!jobs->broken)
+  if (!jobs->broken && logdir_is_kind(dir->step))
+    report_error(logdir_step_text(dir->step), dir->path,
+                 ", finished files are not worked on until it is removed");
+  else if (!jobs->broken)
     report_error_errno("unable to start a program on a finished file of ", dir->path,
                        ", trying again now and then");
   jobs->broken = 1;
