@@ -13,9 +13,10 @@ struct parser {
   int in_config;         /* one holds; it ends with the directory behind it */
   int bare;              /* the word stands in one */
   int regexes;           /* patterns are expressions */
+  int tolerance;         /* the index of the l that holds */
   struct scope {         /* what was before the config */
     struct logaction next;
-    int selecting, stamps_used, regexes;
+    int selecting, stamps_used, regexes, tolerance;
   } outside;
 };
 

@@ -33,7 +33,8 @@ static void enter_config(struct parser *parser) {
   parser->outside = (struct scope){.next = parser->next,
                                    .selecting = parser->selecting,
                                    .stamps_used = parser->stamps_used,
-                                   .regexes = parser->regexes};
+                                   .regexes = parser->regexes,
+                                   .tolerance = parser->tolerance};
   parser->in_config = 1;
   parser_add(parser, LOG_PATTERN_SCOPE, 0);
 }
@@ -43,6 +44,7 @@ static void leave_config(struct parser *parser) {
   parser->selecting = parser->outside.selecting;
   parser->stamps_used = parser->outside.stamps_used;
   parser->regexes = parser->outside.regexes;
+  parser->tolerance = parser->outside.tolerance;
   parser->in_config = 0;
   parser_add(parser, LOG_PATTERN_LEAVE, 0);
 }
@@ -97,14 +99,16 @@ int logscript_parse(struct logscript *script, struct logpattern *patterns,
 
   parser.next = (struct logaction){
       .size = SIZE_DEFAULT, .count = COUNT_DEFAULT, .retry_ms = RETRY_DEFAULT};
-  *script = (struct logscript){.patterns = patterns, .clamped = -1};
+  *script = (struct logscript){.patterns = patterns};
   for (int i = 0; i < count; i++) {
+    unsigned actions = script->action_count;
     char const *expected = parse_placed(&parser, words[i], lines && lines[i], i);
     if (expected) {
       logscript_free(script);
       *error = (struct logscript_error){.index = i, .expected = expected};
       return 0;
     }
+    if (script->action_count > actions) script->last = i;
   }
   if (script->action_count) return 1;
   logscript_free(script);

@@ -17,6 +17,16 @@
   "or a "                                                                                      \
   "directory that starts with . or /"
 
+/* What holds for several actions can be moved for each of them, to the same number. */
+static void note_moved(struct logscript *script, int index, uint64_t used) {
+  unsigned count = script->moved_count;
+
+  if (count && script->moved[count - 1].index == index && script->moved[count - 1].used == used)
+    return;
+  if (count == LOG_MOVED_MAX) return;
+  script->moved[script->moved_count++] = (struct logmoved){.index = index, .used = used};
+}
+
 static char const *parse_number(struct parser *parser, char const *text, int index,
                                 uint64_t *value, uint64_t min, uint64_t max) {
   uint64_t number;
@@ -24,7 +34,7 @@ static char const *parse_number(struct parser *parser, char const *text, int ind
   if (!uint640_scan(text, &number)) return "a decimal number after the letter";
   if (number < min || number > max) {
     number = number < min ? min : max;
-    parser->script->clamped = index;
+    note_moved(parser->script, index, number);
   }
   *value = number;
   return 0;
@@ -51,6 +61,7 @@ static char const *parse_limit(struct parser *parser, char const *word, int inde
   case 'S':
     return parse_number(parser, text, index, &next->total, 0, UINT64_MAX);
   case 'l':
+    parser->tolerance = index;
     return parse_number(parser, text, index, &next->tolerance, 0, LOG_SIZE_MAX / 2);
   case 'R':
     return parser_number(parser, text, index, &next->period_s, 0, LOG_TIME_MAX);
@@ -99,7 +110,10 @@ static char const *parse_action(struct parser *parser, enum log_action_kind kind
   action->kind = kind;
   action->path = path;
   action->patterns = parser->selecting ? script->pattern_count : 0;
-  if (action->tolerance > action->size / 2) action->tolerance = action->size / 2;
+  if (action->tolerance > action->size / 2) {
+    action->tolerance = action->size / 2;
+    if (kind == LOG_TO_DIR) note_moved(script, parser->tolerance, action->tolerance);
+  }
   parser_add(parser, LOG_PATTERN_ACTION, 0);
   parser->stamps_used = 1;
   return 0;

@@ -266,6 +266,15 @@ static void reading_start(struct reading *reading) {
   reading->next = (struct logaction){.size = 99999, .count = 10, .retry_ms = 1000};
 }
 
+/* There is no more room for it when there were many. l can have been moved to half of s, too.
+ */
+static int is_told(struct logscript const *script, int index) {
+  if (index < 0 || script->moved_count == LOG_MOVED_MAX) return 1;
+  for (unsigned i = 0; i < script->moved_count; i++)
+    if (script->moved[i].index == index) return 1;
+  return 0;
+}
+
 static void check_all(struct logscript const *script, char const *const *words,
                       unsigned const *lines, int count) {
   struct reading reading;
@@ -291,7 +300,7 @@ static void check_all(struct logscript const *script, char const *const *words,
              "the number of actions");
   fuzz_check(script->pattern_count == reading.patterns, "the number of patterns");
   fuzz_check(!script->tai == !reading.tai && !script->iso == !reading.iso, "the stamps");
-  fuzz_check(script->clamped == reading.clamped, "the number that was moved into its range");
+  fuzz_check(is_told(script, reading.clamped), "the number that was moved into its range");
 }
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size) {

@@ -41,7 +41,16 @@ sub test_refusals {
   finish($first);
   my $run = start(['s10', './clamped'], in => "x\n", err => "$dir/err");
   is(finish($run), 0, 'a size that is too small is moved');
-  like(content("$dir/err"), qr/warning: number out of range.*s10/, 'and said');
+  # It named neither the position nor the number used, and of l1000000 nothing was said.
+  is(content("$dir/err"), "lares-log: warning: script word 1, \"s10\": number out of range, 4096 is used\n", 'and said');
+  $run = start(['t', 'l1000000', 'n1', './clamped'], in => "x\n", err => "$dir/err");
+  is(finish($run), 0, 'an l that is larger than half of s is moved');
+  is(content("$dir/err"), "lares-log: warning: script word 3, \"n1\": number out of range, 2 is used\n"
+      . "lares-log: warning: script word 2, \"l1000000\": number out of range, 49999 is used\n", 'and said, with the other');
+  write_file('clamped/config', "# mine\ns7\n");
+  $run = start(['./clamped'], in => "x\n", err => "$dir/err");
+  is(finish($run), 0, 'in a config too');
+  is(content("$dir/err"), "lares-log: warning: ./clamped/config line 2, \"s7\": number out of range, 4096 is used\n", 'and said');
 SKIP: {
     skip 'not root: nobody to become', 2 if $>;
     mkdir 'readonly' or die;

@@ -38,7 +38,7 @@ static void test_default(void) {
   ok(!action->processor && !action->compress && !action->sync && !action->drop &&
          !action->records && !action->total && !action->tolerance && !action->period_s,
      "and nothing else");
-  is_int(script.clamped, -1, "nothing out of range");
+  is_int(script.moved_count, 0, "nothing out of range");
 }
 
 static void test_order(void) {
@@ -123,15 +123,28 @@ static void test_files(void) {
   ok(PARSE("s5000", "l4000", "./a") && one->tolerance == 2500, "l is at most half of s");
 }
 
+static void is_moved(unsigned which, int index, uint64_t used) {
+  ok(which < script.moved_count && script.moved[which].index == index &&
+         script.moved[which].used == used,
+     "and told");
+}
+
 static void test_numbers(void) {
   ok(PARSE("s4096", "n2", "."), "the smallest");
-  is_int(script.clamped, -1, "are in range");
+  is_int(script.moved_count, 0, "are in range");
   ok(PARSE("s4095", "."), "a smaller size");
   is_int(script.actions[0].size, 4096, "is raised");
-  is_int(script.clamped, 0, "and told");
+  is_moved(0, 0, 4096);
   ok(PARSE(".", "n1", "./b"), "a smaller number");
   is_int(script.actions[1].count, 2, "is raised");
-  is_int(script.clamped, 1, "and told");
+  is_moved(0, 1, 2);
+  ok(PARSE("l1000000", "./a", "./b", "s4096", "=file", "./c") && script.moved_count == 2,
+     "l is moved for what it holds for");
+  is_moved(0, 0, 49999);
+  is_moved(1, 0, 2048);
+  is_int(script.last, 5, "the last action");
+  ok(PARSE("n1", "./a", "s5000", "R1") && !script.moved[0].index && script.last == 1,
+     "words behind it");
   ok(PARSE("s16777216", "."), "more than multilog's largest size");
   is_int(script.actions[0].size, 16777216, "is taken");
   ok(PARSE("s1099511627777", "n1000001", "R99999999999", "r0", "."), "too large, too small");

@@ -87,6 +87,7 @@ extern int logregex_match(struct logregex const *, char const *line, size_t len)
 #define LOG_TIME_MAX 1000000000ull /* seconds, milliseconds */
 #define LOG_PREFIX_MAX 255
 #define LOG_STREAM_MAX 64
+#define LOG_MOVED_MAX 8
 
 enum log_pattern_kind {
   LOG_PATTERN_MINUS,
@@ -143,6 +144,11 @@ struct logaction {
   uint32_t sync_ms;      /* of LOG_SYNC_AFTER */
 };
 
+struct logmoved { /* a number that was out of range */
+  int index;      /* of the word */
+  uint64_t used;  /* in its place */
+};
+
 struct logscript {
   int tai, iso; /* stamps before the first pattern and action: patterns see them */
   struct logpattern *patterns; /* borrowed */
@@ -150,7 +156,9 @@ struct logscript {
   unsigned action_count;
   int regexes; /* one of the patterns is an expression */
   struct logaction actions[LOG_ACTIONS_MAX];
-  int clamped; /* the index of a word whose number was out of range and was moved, or -1 */
+  struct logmoved moved[LOG_MOVED_MAX]; /* the first of them */
+  unsigned moved_count;
+  int last; /* the index of the last action's word: those behind it hold for nothing */
 };
 
 struct logscript_error {

@@ -23,6 +23,7 @@
 #include <skalibs/sig.h>
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
+#include <skalibs/uint64.h>
 
 #include <lares/exitcode.h>
 #include <lares/path.h>
@@ -70,10 +71,18 @@ static void obey_file_limit(struct logger const *logger, struct logscript *scrip
   }
 }
 
+static void say_moved(struct logger const *logger, struct plan const *plan) {
+  char where[PLAN_WHERE], number[UINT64_FMT];
+
+  for (unsigned i = 0; i < plan->script.moved_count; i++) {
+    plan_where(plan, plan->script.moved[i].index, where);
+    number[uint64_fmt(number, plan->script.moved[i].used)] = 0;
+    say_warning(logger, where, "number out of range, ", number, " is used");
+  }
+}
+
 void limit_plan(struct logger const *logger, struct plan *plan) {
-  if (plan->script.clamped >= 0)
-    say_warning(logger, "number out of range, the nearest possible is used: ",
-                plan->words[plan->script.clamped]);
+  say_moved(logger, plan);
   obey_file_limit(logger, &plan->script);
 }
 

@@ -137,25 +137,33 @@ static int gather(struct plan *plan, int argc, char const *const *argv,
 }
 
 /* Of a word in a config: the directory behind it tells which. */
-static void explain(struct plan const *plan, struct logscript_error const *error,
-                    struct plan_fault *fault) {
-  int index = error->index, number = 1, dir = index;
-  char const *word = index < plan->count ? plan->words[index] : "";
+void plan_where(struct plan const *plan, int index, char where[PLAN_WHERE]) {
+  char const *word = plan->words[index];
+  int number = 1, dir = index;
 
-  fault->code = EXIT_USAGE;
-  fault->missing = index == plan->count;
   for (int i = 0; i < index; i++)
     number += !plan->lines[i];
   while (dir < plan->count && plan->lines[dir])
     dir++;
-  if (fault->missing)
-    snprintf(fault->text, sizeof fault->text, "script: missing %s", error->expected);
-  else if (dir > index)
-    snprintf(fault->text, sizeof fault->text, "%.300s/config line %u, \"%.*s\": expected %s",
-             plan->words[dir], plan->lines[index], SHOWN, word, error->expected);
+  if (dir > index)
+    snprintf(where, PLAN_WHERE, "%.300s/config line %u, \"%.*s\": ", plan->words[dir],
+             plan->lines[index], SHOWN, word);
   else
-    snprintf(fault->text, sizeof fault->text, "script word %d, \"%.*s\": expected %s", number,
-             SHOWN, word, error->expected);
+    snprintf(where, PLAN_WHERE, "script word %d, \"%.*s\": ", number, SHOWN, word);
+}
+
+static void explain(struct plan const *plan, struct logscript_error const *error,
+                    struct plan_fault *fault) {
+  char where[PLAN_WHERE];
+
+  fault->code = EXIT_USAGE;
+  fault->missing = error->index == plan->count;
+  if (fault->missing) {
+    snprintf(fault->text, sizeof fault->text, "script: missing %s", error->expected);
+    return;
+  }
+  plan_where(plan, error->index, where);
+  snprintf(fault->text, sizeof fault->text, "%sexpected %s", where, error->expected);
 }
 
 struct plan *plan_load(int argc, char const *const *argv, struct plan_fault *fault) {

@@ -25,6 +25,10 @@ struct plan_fault { /* why there is none */
 
 /* Reads the configs of the directories among the words. 0 with fault set: no plan. */
 extern struct plan *plan_load(int argc, char const *const *argv, struct plan_fault *);
+#define PLAN_WHERE 600
+
+/* The word of that index, and where it stands, as messages begin with it. */
+extern void plan_where(struct plan const *, int index, char where[PLAN_WHERE]);
 /* Do both say the same? */
 extern int plan_is_same(struct plan const *, struct plan const *);
 extern void plan_free(struct plan *);
