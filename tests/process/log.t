@@ -51,6 +51,12 @@ sub test_refusals {
   $run = start(['./clamped'], in => "x\n", err => "$dir/err");
   is(finish($run), 0, 'in a config too');
   is(content("$dir/err"), "lares-log: warning: ./clamped/config line 2, \"s7\": number out of range, 4096 is used\n", 'and said');
+  # They held for nothing, without a word.
+  $run = start(['t', './behind', 's5000', '-a*'], in => "ab\n", err => "$dir/err");
+  is(finish($run), 0, 'words behind the last action are accepted');
+  is(content("$dir/err"), "lares-log: warning: script word 3, \"s5000\": no action follows, it holds for nothing\n"
+      . "lares-log: warning: script word 4, \"-a*\": no action follows, it holds for nothing\n", 'and named');
+  is(masked('behind/current'), "@ ab\n", 'they hold for nothing');
 SKIP: {
     skip 'not root: nobody to become', 2 if $>;
     mkdir 'readonly' or die;

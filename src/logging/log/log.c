@@ -81,8 +81,19 @@ static void say_moved(struct logger const *logger, struct plan const *plan) {
   }
 }
 
+/* For multilog they are no error. None of them is in a config, so once is enough. */
+static void say_unheard(struct logger const *logger, struct plan const *plan) {
+  char where[PLAN_WHERE];
+
+  for (int i = plan->script.last + 1; !logger->begun && i < plan->count; i++) {
+    plan_where(plan, i, where);
+    strerr_warnw(where, "no action follows, it holds for nothing");
+  }
+}
+
 void limit_plan(struct logger const *logger, struct plan *plan) {
   say_moved(logger, plan);
+  say_unheard(logger, plan);
   obey_file_limit(logger, &plan->script);
 }
 

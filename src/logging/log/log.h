@@ -82,8 +82,8 @@ extern int gather_waits(struct logger const *, struct deadline *until);
       strerr_warnw(__VA_ARGS__);                                                               \
   while (0)
 
-/* What the limits of numbers and of the process make of a plan's numbers, said where it does.
- */
+/* What the limits of numbers and of the process make of a plan's numbers, said where it does;
+ * and the words that hold for nothing. */
 extern void limit_plan(struct logger const *, struct plan *);
 
 /* Opens directories and streams, or ends the program. The buffer must be there. */
