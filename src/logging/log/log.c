@@ -265,7 +265,6 @@ static char const *own_name(void) {
 
 int main(int argc, char const *const *argv) {
   static struct logger logger;
-  char number[REPORT_NUMBER];
   int code;
 
   PROG = "lares-log";
@@ -285,8 +284,6 @@ int main(int argc, char const *const *argv) {
   deputy_mend(&logger);
   loop(&logger);
   code = finish(&logger);
-  if (code)
-    report_error("told to end while the disk is full: ",
-                 report_number(number, (int64_t)output_behind(&logger)), " bytes not written");
+  if (code) output_say_behind(&logger);
   return code;
 }

@@ -109,6 +109,8 @@ extern struct deadline output_due(struct logger const *);
 extern unsigned output_poll(struct logger const *, struct pollfd fds[LOG_ACTIONS_MAX]);
 extern void output_rotate(struct logger *);
 extern uint64_t output_behind(struct logger const *);
+/* Told to end, we leave it behind: says which action lacks most. */
+extern void output_say_behind(struct logger const *);
 /* At the end: what may be dropped is, unless the buffer keeps it. */
 extern void output_close(struct logger *);
 

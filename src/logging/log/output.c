@@ -189,14 +189,35 @@ void output_rotate(struct logger *logger) {
     logger->targets[i].dir.rotate = 1;
 }
 
-uint64_t output_behind(struct logger const *logger) {
-  uint64_t most = 0;
+static struct target const *furthest_behind(struct logger const *logger, uint64_t *most) {
+  struct target const *furthest = 0;
 
+  *most = 0;
   for (unsigned i = 0; i < logger->plan->script.action_count; i++) {
     uint64_t bytes = behind(logger->targets + i, &logger->buf);
-    if (bytes > most && !logger->targets[i].action->drop) most = bytes;
+    if (bytes <= *most || logger->targets[i].action->drop) continue;
+    *most = bytes;
+    furthest = logger->targets + i;
   }
+  return furthest;
+}
+
+uint64_t output_behind(struct logger const *logger) {
+  uint64_t most;
+
+  furthest_behind(logger, &most);
   return most;
+}
+
+void output_say_behind(struct logger const *logger) {
+  char number[REPORT_NUMBER];
+  uint64_t most;
+  struct target const *target = furthest_behind(logger, &most);
+
+  if (target)
+    report_error("told to end while ", name_of(target),
+                 " could not be written: ", report_number(number, (int64_t)most),
+                 " bytes not written");
 }
 
 /* A last try; then somebody who comes after us finds the buffer, or nobody does. */
