@@ -27,7 +27,7 @@
   X("c", "", "lines that begin with a blank or tab go where the line before them goes")        \
   X("s", "SIZE", "most bytes of a file (99999)")                                               \
   X("n", "NUM", "most files of a directory, current included (10)")                            \
-  X("S", "TOTAL", "most bytes of a directory's archives (0: NUM times SIZE)")                  \
+  X("S", "TOTAL", "most bytes of a directory's archives (0: NUM less one times SIZE)")         \
   X("l", "BYTES", "a file ends at a line's end when it has SIZE less BYTES (0)")               \
   X("R", "SECONDS", "a file ends at that age (0: at any)")                                     \
   X("A", "SECONDS", "a finished file is removed at that age (0: at none)")                     \
