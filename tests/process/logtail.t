@@ -107,7 +107,7 @@ is(shown('-ap', 'odd'), "odd: no stamp \xff\0\"\\\e[31m\nodd: " . 'x' x 600000 .
 
 # On a terminal.
 SKIP: {
-  skip 'no script', 4 if !grep { -x "$_/script" } split /:/, $ENV{PATH};
+  skip 'no script', 5 if !grep { -x "$_/script" } split /:/, $ENV{PATH};
   my $terminal = sub { my $text = `script -qec '$_[0]' /dev/null </dev/null`; return $text =~ s/\r//gr };
   is($terminal->("$logtail -n 1 -s scan"), "\e[36mdb:\e[0m  \e[2m2026-11-20 11:02:29.000000000\e[0m db 149\n\e[33mweb:\e[0m \e[2m2026-11-20 11:07:29.000000000\e[0m web 449\n",
     'on a terminal: colours, local time');
@@ -115,6 +115,10 @@ SKIP: {
   write_file('odd/current', "\e]0;title\a\e[31mred\e[2J\xc2\x9b\xc3\xa4\n");
   is($terminal->("$logtail odd"), "?]0;title?\e[31mred?[2J?\xc3\xa4\e[0m\n", 'no commands to it but colours');
   is($terminal->("$logtail -r odd"), "\e]0;title\a\e[31mred\e[2J\xc2\x9b\xc3\xa4\n", '-r: all');
+  # A name's colours came through and went on in its line.
+  mkdir "\e]0;t\a\e[31mname";
+  write_file("\e]0;t\a\e[31mname/current", "line\n");
+  is($terminal->("NO_COLOR=1 $logtail -p ?]0*name"), "?]0;t??[31mname: line\n", 'no commands to it in a name, nor colours');
 }
 
 # Compressed, whatever their names.

@@ -81,8 +81,9 @@ static size_t color_at(char const *text, size_t len) {
   return i < len && text[i] == 'm' ? i + 1 : 0;
 }
 
-/* What a terminal would take for more than text becomes `?', but for colours. */
-static void put_clean(struct printer *p, char const *text, size_t len) {
+/* What a terminal would take for more than text becomes `?', but for the colours of a line:
+ * those of a name would go on in the line. */
+static void put_clean(struct printer *p, char const *text, size_t len, int may_color) {
   while (len) {
     size_t run = 0, color;
     while (run < len && ((unsigned char)text[run] >= ' ' || text[run] == '\t') &&
@@ -93,7 +94,7 @@ static void put_clean(struct printer *p, char const *text, size_t len) {
     text += run;
     len -= run;
     if (!len) return;
-    color = color_at(text, len);
+    color = may_color ? color_at(text, len) : 0;
     if (color) {
       put(p, text, color);
       p->colored = 1;
@@ -116,7 +117,7 @@ static void put_prefix(struct printer *p, struct source const *s) {
   if (q->prefix != WHEN_ALWAYS) return;
   if (q->color == WHEN_ALWAYS) puts_to(p, colors[s->number % 6]);
   if (q->clean)
-    put_clean(p, s->name, len);
+    put_clean(p, s->name, len, 0);
   else
     put(p, s->name, len);
   puts_to(p, ":");
@@ -157,7 +158,7 @@ static void print_text(struct printer *p, struct source const *s) {
     done = put_stamp(p, line);
   }
   if (q->clean) {
-    put_clean(p, line->text + done, line->len - done);
+    put_clean(p, line->text + done, line->len - done, 1);
     if (p->colored && line->ends) puts_to(p, "\033[0m");
     if (line->ends) p->colored = 0;
   } else {
