@@ -42,6 +42,30 @@ sub test_streams {
   like(content('piped/current'), qr/ from a script$/, 'and in the file');
 }
 
+# Lines for it were lost without a word.
+sub test_closed_output {
+  chdir fresh('unheard') or die;
+  my @closed = (before => ['sh', '-c', 'exec "$@" >&-', 'sh']);
+  my ($code, undef, $err) = run(['1', './main'], "one\n", @closed);
+  is($code, 0, 'standard output is closed');
+  is($err, "lares-log: warning: standard output is closed; lines for it are left out\n", 'and said');
+  is(content('main/current'), "one\n", 'which costs the file nothing');
+  ($code, undef, $err) = run(['./main'], "two\n", @closed);
+  is("$code $err", '0 ', 'who wants nothing there hears nothing');
+  my ($fifo, $feed) = fifo('fifo');
+  write_file('main/config', "s5000\n");
+  my $run = start(['./main'], fd => $fifo, err => "$dir/err", @closed);
+  print {$feed} "three\n";
+  ok(until_true(sub { content('main/current') =~ /three/ }), 'a log writer with a config');
+  write_file('main/config', "1\n");
+  kill 'HUP', $run->{pid};
+  ok(until_true(sub { content("$dir/err") =~ /script was read again/ }), 'which wants lines there now');
+  like(content("$dir/err"), qr/warning log standard output is closed; lines for it are left out$/m, 'hears it at HUP');
+  close $feed;
+  close $fifo;
+  is(finish($run), 0, 'the end');
+}
+
 # Each stream is its own: one that ends or is slow costs the directory nothing.
 sub test_readers {
   chdir fresh('readers') or die;
@@ -326,6 +350,7 @@ SKIP: {
 }
 
 test_streams();
+test_closed_output();
 test_readers();
 test_dropping();
 test_multilog();

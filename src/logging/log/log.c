@@ -10,6 +10,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,9 +92,19 @@ static void say_unheard(struct logger const *logger, struct plan const *plan) {
   }
 }
 
+/* What is written there goes to /dev/null, see main(). */
+static void say_mute(struct logger const *logger, struct plan const *plan) {
+  for (unsigned i = 0; logger->mute && i < plan->script.action_count; i++) {
+    if (plan->script.actions[i].kind != LOG_TO_STDOUT) continue;
+    say_warning(logger, "standard output is closed; lines for it are left out");
+    return;
+  }
+}
+
 void limit_plan(struct logger const *logger, struct plan *plan) {
   say_moved(logger, plan);
   say_unheard(logger, plan);
+  say_mute(logger, plan);
   obey_file_limit(logger, &plan->script);
 }
 
@@ -268,6 +279,7 @@ int main(int argc, char const *const *argv) {
   int code;
 
   PROG = "lares-log";
+  logger.mute = fcntl(1, F_GETFD) < 0;
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "sanitize descriptors");
   parse_script(&logger, argc, argv);
   umask(022);

@@ -31,6 +31,7 @@ struct logger {
   struct plan *plan;       /* owned */
   struct plan *next;       /* owned, or 0: takes its place as soon as it can, see renew.c */
   int begun;               /* the point of no return: messages are reports */
+  int mute;                /* standard output was closed when we started */
   struct logbuf buf;
   struct logwork work;
   struct target targets[LOG_ACTIONS_MAX];
@@ -83,7 +84,7 @@ extern int gather_waits(struct logger const *, struct deadline *until);
   while (0)
 
 /* What the limits of numbers and of the process make of a plan's numbers, said where it does;
- * and the words that hold for nothing. */
+ * and the words and the lines that lead nowhere. */
 extern void limit_plan(struct logger const *, struct plan *);
 
 /* Opens directories and streams, or ends the program. The buffer must be there. */
