@@ -219,6 +219,7 @@ sub random_script {
   return @words;
 }
 
+# Where files end differs, with l2000 too (lares-log(8), NOTES): what they hold together is compared.
 sub test_multilog {
   my $multilog = peer('multilog');
 SKIP: {
