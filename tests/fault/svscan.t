@@ -1,9 +1,10 @@
 #!/usr/bin/perl
 # lares-svscan with system calls failing: whatever fails, once or for a while, each service ends up
 # with one supervisor and one process, a supervisor that dies is replaced while its service lives on,
-# an entry that appears is taken up, as a link or copied in, one that vanishes is stopped, another
-# scanner and a newer one take over without touching a service, and a stop stops everything. A
-# scanner that gives up does so at its beginning, with a message.
+# an entry that appears is taken up, as a link or copied in, one that vanishes is stopped, or is
+# replaced at the instant its supervisor dies, another scanner and a newer one take over without
+# touching a service, and a stop stops everything. A scanner that gives up does so at its beginning,
+# with a message.
 
 use FindBin ();
 use lib "$FindBin::Bin/../lib";
@@ -62,8 +63,13 @@ sub live {
     $old = supervisor_of($s, 'a');
     kill9($old);
     new_supervisor($s, 'a', $old);
+    definition($s, 'f');
+    symlink "$s->{scan}.d/f", "$s->{scan}/.c" or die "symlink: $!\n";
+    kill 9, get_there($s, 'a supervisor of c', sub { supervisor_of($s, 'c') });
+    rename "$s->{scan}/.c", "$s->{scan}/c" or die "rename: $!\n";
+    get_there($s, 'what has taken the place of another', sub { !living($s, 'c') && living($s, 'f') });
     unlink "$s->{scan}/c";
-    get_there($s, 'the end of what has vanished', sub { !living($s, 'c') });
+    get_there($s, 'the end of what has vanished', sub { !living($s, 'f') });
     kill9($s->{pid});
     wait_exit($s->{pid});
     start($s, $env);

@@ -392,4 +392,100 @@ subtest 'a note of a supervisor that has gone says nothing of who has its number
     no_processes_left();
 };
 
+# The next supervisor was started by the name, which led to the new directory already: the old service ran on beside
+# the new one, also after the stop, and was said to have gone.
+sub replaced_as_it_dies {
+    my ($what, %opt) = @_;
+    subtest "$what as its supervisor dies" . ($opt{both} ? ", and its logger's" : '') => sub {
+        for my $turn (1 .. 12) {
+            my ($scan, $def) = new_scan();
+            my $old = $opt{directory} ? "$scan/w" : "$def/old";
+            my $new = $opt{new} ? $opt{directory} ? "$scan/../new" : "$def/new" : '';
+            sleeper($_) for $old, $new ? $new : ();
+            symlink '../def/old', "$scan/w" or die "symlink: $!\n" if !$opt{directory};
+            my $scanner = scanner($scan);
+            my @before  = both_up($old);
+            my ($supervisor, $logs) = map { wait_for { supervisor($_) } $_ } 'w', 'w/log';
+            if ($opt{directory}) {
+                my $away = "$scan/../away";
+                my @steps = (["$scan/w", $away], $new ? [$new, "$scan/w"] : ());
+                kill 9, $supervisor, $opt{both} ? $logs : ();
+                rename $_->[0], $_->[1] or die "rename: $!\n" for @steps;
+                ($old, $new) = ($away, $new && "$scan/w");
+            } else {
+                symlink '../def/new', "$scan/.w" or die "symlink: $!\n";
+                kill 9, $supervisor, $opt{both} ? $logs : ();
+                rename "$scan/.w", "$scan/w" or die "rename: $!\n";
+            }
+            my $ended = eval { wait_for { !grep { alive($_) } @before } 'the old service and its logger to end'; 1 };
+            ok($ended, "turn $turn: the old service is stopped, and its logger") or diag($@, said_text($scan));
+            ok(both_up($new), '... and the new one is up') if $new;
+            is(stop_scanner($scanner), 0, '... until the stop');
+            if (!$ended) { kill9($_) for grep { alive($_) } @before; last }
+            no_processes_left();
+        }
+    };
+}
+replaced_as_it_dies('a link replaced', new => 1);
+replaced_as_it_dies('a link replaced', new => 1, both => 1);
+replaced_as_it_dies('a directory replaced', directory => 1, new => 1);
+replaced_as_it_dies('a directory moved away', directory => 1);
+replaced_as_it_dies('a directory moved away', directory => 1, both => 1);
+
+# Started by the name already, it comes to the new directory when the link has been replaced, and was stopped for the old.
+subtest 'a link replaced between the start of a supervisor and its coming there' => sub {
+    for my $which ('w', 'w/log') {
+        my ($scan, $def) = new_scan();
+        sleeper("$def/$_") for qw(old new);
+        symlink '../def/old', "$scan/w" or die "symlink: $!\n";
+        mkdir "$scan/../bin" or die "mkdir: $!\n";
+        write_file("$scan/../bin/lares-supervise", <<"EOT", 0755);
+#!/usr/bin/perl
+if (-e '$scan/../wait' && \$ARGV[1] eq '$which') {
+    open my \$waits, '>', '$scan/../waits';
+    select undef, undef, undef, 0.01 while -e '$scan/../wait';
+}
+exec { '${\ bin('supervise')}' } 'lares-supervise', \@ARGV;
+EOT
+        my $scanner = scanner($scan, '-b', "$scan/../bin");
+        my @before  = both_up("$def/old");
+        wait_for { 2 == keys %{ supervisors() } } 'both supervisors';
+        write_file("$scan/../wait", '');
+        kill9(supervisor($which));
+        wait_for { -e "$scan/../waits" } 'the next supervisor to be started';
+        symlink '../def/new', "$scan/.w" or die "symlink: $!\n";
+        rename "$scan/.w", "$scan/w" or die "rename: $!\n";
+        wait_for { said($scan, qr/`w' is another directory now/) } 'that to be seen';
+        unlink "$scan/../wait";
+        my $ended = eval { wait_for { !grep { alive($_) } @before } 'the old service and its logger to end'; 1 };
+        ok($ended, "$which: the old service is stopped, and its logger") or diag($@, said_text($scan));
+        ok(both_up("$scan/w"), '... and the new one is up');
+        is(stop_scanner($scanner), 0, '... until the stop');
+        kill9($_) for grep { alive($_) } @before;
+        no_processes_left();
+    }
+};
+
+# Nobody is in the directory that could tell where it is. It was said to have gone.
+subtest 'a directory moved away as its supervisor dies, of a service that works elsewhere' => sub {
+    my ($scan, $def) = new_scan();
+    make_service("$scan/w", run => "cd /\nexec sleep 1000");
+    my $scanner = scanner($scan);
+    my $pid = up("$scan/w");
+    wait_for { (readlink "/proc/$pid/cwd" || '') eq '/' } 'it to have left the directory';
+    my $supervisor = wait_for { supervisor('w') } 'its supervisor';
+    signal($scanner, 'STOP');
+    wait_for { process_info($scanner)->{state} eq 'T' } 'the scanner to stand still';
+    kill9($supervisor);
+    wait_for { process_info($supervisor)->{state} eq 'Z' } 'its end, or it tells where it is';
+    rename "$scan/w", "$scan/../away" or die "rename: $!\n";
+    signal($scanner, 'CONT');
+    wait_for { said($scan, qr/that `w' was is not found any more: (?:process $pid|what its supervisor left, if anything,) goes on$/) } 'that to be said';
+    ok(alive($pid), 'it goes on, as the scanner says');
+    is(said($scan, qr/has gone/), 0, '... which does not say that it has gone');
+    is(stop_scanner($scanner), 0, 'stopped');
+    kill9($pid);
+    no_processes_left();
+};
+
 done_testing();

@@ -24,6 +24,7 @@ enum slot_flag {
   SLOT_ASKING = 8,   /* to be told so at `moment`: it has hardly begun */
   SLOT_EARLIER = 16, /* what it left before the upgrade still counts */
   SLOT_TOLD = 32,    /* told to upgrade, or new enough */
+  SLOT_ASTRAY = 128, /* its supervisor is in a directory that has taken the entry's name */
   SLOT_GOES = 64     /* it is to go on with a stop that was not meant for what is there now */
 };
 
@@ -70,7 +71,8 @@ struct entry {
   uint32_t signature;                     /* of what is being written, when last looked at */
   int watch_dir, watch_log, watch_parent; /* of inotify, -1; may be shared */
   int watch_definition, watch_definition_log;
-  int log_pipe; /* owned, -1: a reading end of the logger's pipe while it is being stopped */
+  int log_pipe;   /* owned, -1: a reading end of the logger's pipe while it is being stopped */
+  char *moved_to; /* owned, 0: where it is, while that cannot be recorded */
   uint8_t phase, flags;
   int16_t reason; /* PHASE_REJECTED: errno that says why */
   char name[];

@@ -26,6 +26,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -135,21 +136,43 @@ static int replace_record(char const *text, char const *path) {
   return !symlink(text, NEW_RECORD) && !rename(NEW_RECORD, path);
 }
 
+static size_t put_number(struct entry const *e, char text[PATH_SIZE]) {
+  size_t len = uint64_fmt(text, e->dev);
+
+  text[len++] = ':';
+  len += uint64_fmt(text + len, e->ino);
+  text[len++] = ':';
+  return len;
+}
+
 void home_record(struct scan *s, struct entry *e) {
   char text[PATH_SIZE], path[PATH_SIZE];
   size_t len;
 
   if (!s->has_home || e->flags & (ENTRY_RECORDED | ENTRY_VANISHED)) return;
-  len = uint64_fmt(text, e->dev);
-  text[len++] = ':';
-  len += uint64_fmt(text + len, e->ino);
-  text[len++] = ':';
+  len = put_number(e, text);
   if (!put_path(s, e, text + len, sizeof text - len) || !record_path(e->name, path)) return;
   if (symlink(text, path) < 0 && (errno != EEXIST || !replace_record(text, path))) {
     complain(s, "note", e->name);
     return;
   }
   e->flags |= ENTRY_RECORDED;
+}
+
+int home_record_at(struct entry *e, char const *where) {
+  char text[PATH_SIZE], path[PATH_SIZE];
+  size_t len = put_number(e, text), more = strlen(where) + 1;
+
+  if (len + more > sizeof text) return (errno = ENAMETOOLONG, 0);
+  memcpy(text + len, where, more);
+  free(e->moved_to);
+  e->moved_to = 0;
+  if (record_path(e->name, path) && replace_record(text, path)) {
+    e->flags |= ENTRY_RECORDED;
+    return 1;
+  }
+  e->moved_to = strdup(where); /* then the next scanner knows less */
+  return !!e->moved_to;
 }
 
 void home_unrecord(struct scan *s, struct entry *e) {
@@ -183,10 +206,16 @@ static size_t read_record(char const *name, uint64_t *dev, uint64_t *ino,
 int home_recorded_path(struct entry const *e, char buf[PATH_SIZE]) {
   uint64_t dev, ino;
   struct stat st;
-  size_t at = read_record(e->name, &dev, &ino, buf);
+  size_t at = e->moved_to ? 0 : read_record(e->name, &dev, &ino, buf);
 
-  if (!at) return 0;
-  memmove(buf, buf + at, strlen(buf + at) + 1);
+  if (e->moved_to) {
+    memcpy(buf, e->moved_to, strlen(e->moved_to) + 1);
+    dev = e->dev;
+    ino = e->ino;
+  } else if (at)
+    memmove(buf, buf + at, strlen(buf + at) + 1);
+  else
+    return 0;
   if (dev == e->dev && ino == e->ino) {
     if (stat(buf, &st) < 0) return 0;
     if (st.st_dev == e->dev && st.st_ino == e->ino) return 1;
@@ -219,6 +248,7 @@ static void find_one(struct scan *s, char const *name) {
   struct entry *e;
   struct stat st;
   size_t at;
+  int found;
 
   errno = 0;
   at = read_record(name, &dev, &ino, text);
@@ -241,9 +271,11 @@ static void find_one(struct scan *s, char const *name) {
     s->unfound = 1;
     return;
   }
-  e->flags |= ENTRY_RECORDED | ENTRY_VANISHED;
-  if (!stop_found(s, e, "' has vanished while no scanner ran: stopping it"))
-    entry_advance(s, e);
+  /* It is not looked for elsewhere: moved within the scan directory it goes on as an entry. */
+  e->flags |= ENTRY_VANISHED;
+  found = stop_found(s, e, "' has vanished while no scanner ran: stopping it");
+  e->flags |= ENTRY_RECORDED;
+  if (!found) entry_advance(s, e);
 }
 
 int home_stop_undefined(struct scan *s, char const *name, uint64_t dev, uint64_t ino) {

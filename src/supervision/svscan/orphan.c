@@ -64,7 +64,7 @@ void orphan_expect(struct scan *s, struct entry *e, enum which which) {
 int orphan_lives(struct scan *s, struct entry *e, enum which which) {
   char dir[PATH_SIZE];
 
-  if (!slot_path(s, e, which, "", dir)) return is_shortage(errno);
+  if (!moved_path(s, e, which, dir)) return is_shortage(errno);
   return note_lives(&s->abilities, dir);
 }
 

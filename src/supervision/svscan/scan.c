@@ -101,6 +101,7 @@ static int look_again(struct scan *s, struct entry *e, struct verdict const *v) 
   /* What runs is not stopped because we cannot look. */
   if (e->phase == PHASE_ACTIVE && (is_shortage(v->reason) || v->reason == EACCES)) return 0;
   if (still(s, e, v)) {
+    if (e->phase == PHASE_ACTIVE) e->flags &= (uint8_t)~ENTRY_VANISHED;
     if (e->phase == PHASE_ACTIVE) settle_touched(s, e, -1, "");
     return 0;
   }

@@ -55,6 +55,18 @@ static void due_in(struct scan *s, struct slot *slot, uint32_t ms) {
   need_look(s, slot->moment);
 }
 
+/* Its name leads elsewhere, and it is not where it was; errno. */
+static void cannot_find(struct scan *s, struct entry *e, enum which which) {
+  struct slot *slot = &e->slot[which];
+
+  if (is_shortage(errno) || e->phase == PHASE_ACTIVE) {
+    due_in(s, slot, RETRY_MS);
+    return;
+  }
+  slot->state = SLOT_NONE;
+  entry_advance(s, e);
+}
+
 static void start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct slot *slot = &e->slot[which];
@@ -65,10 +77,12 @@ static void start(struct scan *s, struct entry *e, enum which which) {
   KILL_POINT(RUN_RECORD);
   home_record(s, e);
   KILL_POINT(RUN_RECORDED);
-  if (e->flags & ENTRY_VANISHED)
-    (void)slot_path(s, e, which, "", path);
-  else
+  if (!(e->flags & ENTRY_VANISHED))
     slot_name(e, which, path);
+  else if (!moved_path(s, e, which, path)) {
+    cannot_find(s, e, which);
+    return;
+  }
   if (*path == '-') { /* or it would be an option */
     argv[2] = "--";
     argv[3] = path;
@@ -144,6 +158,10 @@ void slot_start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct stat st;
 
+  if (moved_look(s, e) && e->phase == PHASE_ACTIVE && !s->lost) {
+    due_in(s, slot, RETRY_MS); /* the scan that is due comes before that */
+    return;
+  }
   if (which == LOGGER && slot_path(s, e, which, "", path) && stat(path, &st) < 0 &&
       errno == ENOENT) {
     slot->state = SLOT_NONE;
@@ -209,15 +227,16 @@ static int was_short(struct slot const *slot) {
 
 void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat) {
   struct slot *slot = &e->slot[which];
-  int left = left_on_purpose(s, e, which, wstat), asked = slot->flags & SLOT_ASKED;
   int32_t pid = slot->pid;
-  int goes =
-      slot->flags & SLOT_GOES || (pid && e->phase == PHASE_ACTIVE && going_was_told(pid));
+  int left, asked = slot->flags & SLOT_ASKED, astray = slot->flags & SLOT_ASTRAY, goes;
   uint32_t delay;
 
+  (void)moved_look(s, e); /* before anything is read that it has left */
+  left = !astray && left_on_purpose(s, e, which, wstat);
+  goes = slot->flags & SLOT_GOES || (pid && e->phase == PHASE_ACTIVE && going_was_told(pid));
   if (!was_short(slot)) slot->deaths = 0;
   if (slot->deaths < UINT8_MAX) slot->deaths++;
-  delay = child_restart_delay(slot->deaths, wstat);
+  delay = astray ? 0 : child_restart_delay(slot->deaths, wstat);
   if (pid) pid_remove(s, e, which, pid);
   found_forget(slot);
   slot->pid = 0;

@@ -20,28 +20,30 @@
 #define LIST_LEAST_MS 10000 /* with a -T below that there is no time for it */
 
 /* The supervisor's working directory leads to the FIFO also when no path does any more. */
-static int control_path(struct scan *s, struct entry *e, enum which which, char *path) {
+static int control_path(struct scan *s, struct entry *e, enum which which, char const *file,
+                        char path[PATH_SIZE]) {
   size_t len = 6;
 
-  if (slot_path(s, e, which, "supervise/control", path)) return 1;
+  if (!(e->slot[which].flags & SLOT_ASTRAY) && slot_path(s, e, which, file, path)) return 1;
   if (!e->slot[which].pid) return 0;
   memcpy(path, "/proc/", len);
   len += int32_fmt(path + len, e->slot[which].pid);
-  memcpy(path + len, "/cwd/supervise/control", sizeof "/cwd/supervise/control");
+  memcpy(path + len, "/cwd/", 5);
+  memcpy(path + len + 5, file, strlen(file) + 1);
   return 1;
 }
 
 void slot_poke(struct scan *s, struct entry *e, enum which which, char const *letters) {
   char path[PATH_SIZE];
 
-  if (control_path(s, e, which, path)) (void)channel_poke(path, letters);
+  if (control_path(s, e, which, "supervise/control", path)) (void)channel_poke(path, letters);
 }
 
 int slot_listens(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   int fd;
 
-  if (!slot_path(s, e, which, "supervise/ok", path)) return 1;
+  if (!control_path(s, e, which, "supervise/ok", path)) return 1;
   fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd >= 0) close(fd);
   return fd >= 0;
@@ -66,6 +68,7 @@ void slot_ask(struct scan *s, struct entry *e, enum which which) {
 
   if (slot->flags & SLOT_ASKED || (slot->state != SLOT_RUNNING && slot->state != SLOT_FOUND))
     return;
+  if (moved_is_astray(s, e, which)) slot->flags |= SLOT_ASTRAY;
   if (slot->state == SLOT_RUNNING && !has_begun(s, e, which)) {
     slot->flags |= SLOT_ASKING;
     slot->looks++;
@@ -102,6 +105,19 @@ static void release(struct scan *s, struct entry *e) {
   scan_name(s, name);
 }
 
+static void report_gone(struct scan *s, struct entry const *e) {
+  char number[REPORT_NUMBER];
+  int32_t pid;
+
+  if (!moved_is_lost(e, &pid)) {
+    if (!s->stopping) report_info("`", e->name, "' has gone");
+    return;
+  }
+  report_warning("the directory that `", e->name, "' was is not found any more: ",
+                 pid ? "process " : "what its supervisor left, if anything,",
+                 pid ? report_number(number, pid) : "", " goes on");
+}
+
 void entry_advance(struct scan *s, struct entry *e) {
   for (unsigned w = 0; w < 2; w++)
     if (slot_busy(&e->slot[w])) {
@@ -114,7 +130,7 @@ void entry_advance(struct scan *s, struct entry *e) {
     need_look(s, e->slot[LOGGER].moment);
     return;
   }
-  if (e->phase == PHASE_GOING && !s->stopping) report_info("`", e->name, "' has gone");
+  if (e->phase == PHASE_GOING) report_gone(s, e);
   release(s, e);
 }
 
@@ -152,6 +168,7 @@ static void let_go(struct scan *s, struct entry *e, enum entry_phase phase) {
 }
 
 void entry_stop(struct scan *s, struct entry *e) {
+  if (moved_look(s, e)) moved_search(s, e);
   let_go(s, e, PHASE_GOING);
 }
 

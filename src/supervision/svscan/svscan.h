@@ -222,6 +222,19 @@ extern int slot_path(struct scan const *, struct entry const *, enum which, char
                      char buf[PATH_SIZE]);
 extern char const *slot_name(struct entry const *, enum which, char buf[PATH_SIZE]);
 
+/* moved.c */
+/* Does its name lead to another directory, or nowhere? Then it is ENTRY_VANISHED from now on,
+ * and a scan is due, which stops it. */
+extern int moved_look(struct scan *, struct entry *);
+/* slot_path, of a directory that has vanished also when it was moved. 1, or 0 with errno. */
+extern int moved_path(struct scan *, struct entry *, enum which, char buf[PATH_SIZE]);
+/* The same for what is done with it from now on, if a supervisor of it has died. */
+extern void moved_search(struct scan *, struct entry *);
+/* Is its supervisor in what has taken its name? */
+extern int moved_is_astray(struct scan *, struct entry *, enum which);
+/* Is something of it left where nobody finds it? *pid: what, 0 when that is not known. */
+extern int moved_is_lost(struct entry const *, int32_t *pid);
+
 /* found.c */
 enum probe { PROBE_FREE, PROBE_HELD, PROBE_FAILED };
 extern enum probe found_probe(struct scan *, struct entry *, enum which);
@@ -278,6 +291,8 @@ extern int home_open(struct scan *, int32_t *holder);
 extern void home_tell_arrival(struct scan *);
 extern int home_intact(struct scan const *);
 extern void home_record(struct scan *, struct entry *);
+/* It has been moved there. 1, or 0 with errno. */
+extern int home_record_at(struct entry *, char const *path);
 extern void home_unrecord(struct scan *, struct entry *);
 /* Where a recorded directory was; 1 only if it still is there. */
 extern int home_recorded_path(struct entry const *, char buf[PATH_SIZE]);

@@ -82,6 +82,7 @@ void entry_free(struct scan *s, struct entry *e) {
   logpipe_let_go(e);
   store_drop(&e->slot[SERVICE]);
   store_drop(&e->slot[LOGGER]);
+  free(e->moved_to);
   free(e);
 }
 
