@@ -45,7 +45,8 @@ sub renew {
 # Past its beginning. (While perl forks, signals are blocked, too.)
 sub begun {
   my ($run) = @_;
-  return (readlink("/proc/$run->{pid}/exe") // '') =~ /lares-log$/ && content("/proc/$run->{pid}/status") =~ /^SigBlk:\s*0*[1-9a-f]/m;
+  my ($blocked) = content("/proc/$run->{pid}/status") =~ /^SigBlk:\s*(\S+)/m;
+  return $blocked && hex(substr $blocked, -4) & 1 << POSIX::SIGTERM - 1 && (readlink("/proc/$run->{pid}/exe") // '') =~ /lares-log$/;
 }
 
 # A live logger: (run, feed).
@@ -188,6 +189,28 @@ SKIP: {
     my ($calls) = content("$dir/trace") =~ /(read\(\d+, "\\1\\0.*other\/config"[^\n]*)/s;
     is(join(' ', $calls =~ /^(\w+)\(/mg) =~ s/\bfutex |rt_sig\w+ |read |poll |ppoll |brk |mmap |munmap //gr, 'openat openat', 'two files were looked for, and that was all') or diag($calls);
     is(content("$dir/err"), '', 'nothing is said');
+  }
+}
+
+# HUP or ALRM while a directory was opened, which takes long if it is large, ended the logger.
+sub test_signals_at_the_start {
+SKIP: {
+    skip 'strace is not here or cannot trace', 1 if system("strace -o /dev/null true 2>/dev/null");
+    for my $signal (qw(HUP ALRM)) {
+      chdir fresh('start') or die;
+      is((run(['./main'], "a\n"))[0], 0, 'a directory');
+      my ($fifo, $feed) = fifo('fifo');
+      my $run = start(['./main'], fd => $fifo, err => "$dir/err", env => { ASAN_OPTIONS => 'detect_leaks=0' },
+        before => ['strace', '-o', "$dir/trace", '-e', 'trace=flock,openat', '-e', "inject=flock:signal=SIG$signal"]);
+      print {$feed} "b\n";
+      close $feed;
+      is(finish($run), 0, "$signal when it locks the directory does not end it") or diag(content("$dir/trace"));
+      is(whole('main'), "a\nb\n", 'the lines');
+      is(scalar(grep { /^\@/ } names('main')), $signal eq 'ALRM' ? 1 : 0, "$signal: whether there is an archive");
+      is(scalar(() = content("$dir/trace") =~ m{main/config"}g), $signal eq 'HUP' ? 2 : 1, "$signal: how often the config was looked for");
+    }
+    my $run = start(['./main'], in => "c\n", err => "$dir/err", before => ['strace', '-o', "$dir/trace", '-e', 'inject=flock:signal=SIGTERM']);
+    is(finish($run), POSIX::SIGTERM, 'TERM does end it, before it reads');
   }
 }
 
@@ -448,6 +471,7 @@ test_words();
 test_errors();
 test_hup();
 test_nothing();
+test_signals_at_the_start();
 test_load();
 test_bound();
 test_bound_traced();
