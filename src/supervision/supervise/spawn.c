@@ -74,8 +74,8 @@ static int unborn(struct supervisor *s, uint8_t reason, int error, char const *w
   return 0;
 }
 
-/* Who waits for this start must not take it for one that worked, nor for one that failed like the
- * last. */
+/* Who waits for this start must not take it for one that worked, nor for one that failed like
+ * the last. */
 static void note_executed(struct supervisor *s) {
   if (!s->exec_error && s->reason != REASON_NO_EXEC) return;
   s->reason = s->exec_error ? REASON_NO_EXEC : REASON_NONE;

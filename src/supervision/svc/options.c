@@ -195,6 +195,7 @@ int options_parse(struct svc_order *order, int argc, char const *const *argv) {
   }
   if (l.ind >= argc)
     strerr_dief(EXIT_USAGE, "no service directory given; see ", PROG, " --help");
-  if (!order->len && !order->wait) die_usage("nothing to do: no letter, such as -u or -d, and no -w", "");
+  if (!order->len && !order->wait)
+    die_usage("nothing to do: no letter, such as -u or -d, and no -w", "");
   return l.ind;
 }
