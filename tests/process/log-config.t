@@ -45,8 +45,9 @@ sub renew {
 # Past its beginning. (While perl forks, signals are blocked, too.)
 sub begun {
   my ($run) = @_;
+  return 0 if (readlink("/proc/$run->{pid}/exe") // '') !~ /lares-log$/; # in this order, or it may be perl's mask
   my ($blocked) = content("/proc/$run->{pid}/status") =~ /^SigBlk:\s*(\S+)/m;
-  return $blocked && hex(substr $blocked, -4) & 1 << POSIX::SIGTERM - 1 && (readlink("/proc/$run->{pid}/exe") // '') =~ /lares-log$/;
+  return $blocked && hex(substr $blocked, -4) & 1 << POSIX::SIGTERM - 1;
 }
 
 # A live logger: (run, feed).
