@@ -127,7 +127,7 @@ int logwork_next(struct logwork const *work, struct logaction const *action, int
   return 1;
 }
 
-static int write_all(struct logdir *dir, struct logwork *work) {
+int logdir_work(struct logdir *dir, struct logwork *work) {
   struct logchunk chunk;
 
   if (dir->renewed && !logdir_fit(dir)) return 0;
@@ -152,12 +152,4 @@ static int write_all(struct logdir *dir, struct logwork *work) {
     else if (!write_chunk(dir, &chunk, work->buf))
       return 0;
   }
-}
-
-/* In a directory that was removed nothing can be made any more, which is how we come to know.
- */
-int logdir_work(struct logdir *dir, struct logwork *work) {
-  if (write_all(dir, work)) return 1;
-  if (errno != ENOENT || dir->step != LOGDIR_OPEN || dir->written) return 0;
-  return logdir_anew(dir, work->buf) && write_all(dir, work);
 }
