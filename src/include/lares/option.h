@@ -53,6 +53,14 @@ static inline char const *option_scan_directory(int argc, char const *const *arg
   return argc > at->ind ? argv[at->ind] : ".";
 }
 
+/* What a program is started with behind its options, at the end of a list with room for two
+ * more and the end: a name that begins with - would be one of them. */
+static inline void option_operand(char const **argv, char const *operand) {
+  if (*operand == '-') *argv++ = "--";
+  *argv++ = operand;
+  *argv = 0;
+}
+
 /* Ends the program with its usage text on standard output. */
 static inline _Noreturn void option_help(char const *usage) {
   if (buffer_puts(buffer_1small, "usage: ") < 0 || buffer_puts(buffer_1small, usage) < 0 ||

@@ -14,6 +14,7 @@
 
 #include <lares/config.h>
 #include <lares/exitcode.h>
+#include <lares/option.h>
 #include <lares/path.h>
 #include <lares/report.h>
 
@@ -57,9 +58,7 @@ static void put_arguments(struct init const *s, int upgraded, char const *argv[A
     argv[n++] = "-T";
     argv[n++] = s->ms;
   }
-  if (*s->path == '-') argv[n++] = "--"; /* or it would be an option */
-  argv[n++] = s->path;
-  argv[n] = 0;
+  option_operand(argv + n, s->path);
 }
 
 static void start_in(struct init *s, uint32_t ms) {

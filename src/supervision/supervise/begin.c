@@ -20,6 +20,7 @@
 
 #include <lares/exitcode.h>
 #include <lares/killpoint.h>
+#include <lares/option.h>
 #include <lares/shortage.h>
 
 #include "supervise.h"
@@ -118,9 +119,7 @@ void begin_as(struct supervisor *s, char const *program, int quiet) {
     argv[n++] = "-n";
     argv[n++] = s->needs.scan;
   }
-  if (*s->name == '-') argv[n++] = "--"; /* or it would be an option */
-  argv[n++] = s->name;
-  argv[n] = 0;
+  option_operand(argv + n, s->name);
   if (keep_descriptors(s, 1)) execve(program, (char *const *)argv, environ);
   keep_descriptors(s, 0);
 }

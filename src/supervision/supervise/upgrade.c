@@ -26,6 +26,7 @@
 #include <lares/config.h>
 #include <lares/exitcode.h>
 #include <lares/killpoint.h>
+#include <lares/option.h>
 #include <lares/path.h>
 #include <lares/report.h>
 #include <lares/shortage.h>
@@ -63,7 +64,7 @@ static int find_program(char program[PROGRAM_SIZE]) {
 }
 
 void upgrade_begin(struct supervisor *s) {
-  char const *argv[] = {PROGRAM, "-p", "--", s->name, 0};
+  char const *argv[] = {PROGRAM, "-p", 0, 0, 0};
   struct child_plan plan = {.abilities = &s->abilities,
                             .file = s->program,
                             .argv = argv,
@@ -71,6 +72,7 @@ void upgrade_begin(struct supervisor *s) {
                             .record = -1,
                             .dies_with_us = 1};
 
+  option_operand(argv + 2, s->name);
   s->probe_again = s->probe != 0;
   if (s->probe) return;
   KILL_POINT(PROBE);

@@ -12,6 +12,7 @@
 
 #include <lares/exitcode.h>
 #include <lares/killpoint.h>
+#include <lares/option.h>
 #include <lares/path.h>
 #include <lares/status.h>
 
@@ -70,8 +71,8 @@ static void cannot_find(struct scan *s, struct entry *e, enum which which) {
 static void start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct slot *slot = &e->slot[which];
-  char const *argv[] = {"lares-supervise", slot->deaths < REPORTED_DEATHS ? "-s" : "-qs", path,
-                        0, 0};
+  char const *argv[] = {"lares-supervise", slot->deaths < REPORTED_DEATHS ? "-s" : "-qs", 0, 0,
+                        0};
   int failed = 0;
 
   KILL_POINT(RUN_RECORD);
@@ -83,10 +84,7 @@ static void start(struct scan *s, struct entry *e, enum which which) {
     cannot_find(s, e, which);
     return;
   }
-  if (*path == '-') { /* or it would be an option */
-    argv[2] = "--";
-    argv[3] = path;
-  }
+  option_operand(argv + 2, path);
   if (!spawn_giving(s, s->supervise, argv, 3, slot->store, &slot->pid, &failed)) {
     slot->pid = 0;
     if (trouble(s, TROUBLE_START)) report_warning_errno("unable to start supervisors");

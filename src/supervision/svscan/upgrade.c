@@ -26,6 +26,7 @@
 #include <lares/config.h>
 #include <lares/exitcode.h>
 #include <lares/killpoint.h>
+#include <lares/option.h>
 #include <lares/path.h>
 
 #define PROGRAM "lares-svscan"
@@ -96,9 +97,7 @@ static void put_arguments(struct scan const *s, struct arguments *a, char const 
     argv[n++] = "-T";
     argv[n++] = a->number;
   }
-  if (*s->path == '-') argv[n++] = "--"; /* or it would be an option */
-  argv[n++] = s->path;
-  argv[n] = 0;
+  option_operand(argv + n, s->path);
 }
 
 void upgrade_begin(struct scan *s) {
