@@ -23,13 +23,9 @@ static void look_in(struct await *a, uint64_t ms) {
   a->look = deadline_earlier(a->look, deadline_add_ms(clock_now(), ms));
 }
 
-static int is_unrunnable(unsigned reason) {
-  return reason == REASON_NO_RUN || reason == REASON_NO_EXEC;
-}
-
 /* What could not be executed is told as up first, and is not. */
 static int is_reached(struct await const *a, struct machine const *m, unsigned reason) {
-  if (m->role == ROLE_RUN && is_unrunnable(reason)) return 0;
+  if (m->role == ROLE_RUN && status_reason_is_unrunnable(reason)) return 0;
   return goal_is_reached(a->goal, m, a->now.marks, a->started);
 }
 
@@ -38,7 +34,7 @@ static int judge(void *context, struct follow_news const *news) {
   struct history_record const *r = news->record;
 
   if (news->what != FOLLOW_RECORD) return 1;
-  if (r->machine.role == ROLE_RUN && !is_unrunnable(r->reason) &&
+  if (r->machine.role == ROLE_RUN && !status_reason_is_unrunnable(r->reason) &&
       (r->event == EVENT_RUN_DIED || a->last.role != ROLE_RUN))
     a->started = 1;
   a->last = r->machine;
@@ -96,7 +92,8 @@ static void look(struct await *a) {
     return fail(a);
   }
   a->now = now;
-  if (a->now.starts > a->before.starts && !is_unrunnable(a->now.reason)) a->started = 1;
+  if (a->now.starts > a->before.starts && !status_reason_is_unrunnable(a->now.reason))
+    a->started = 1;
   /* Without a journal there is the state. */
   if (a->now.sequence != f->place.seen)
     unread = !follow_read(f, a->now.sequence, &judge, a) && errno != ENOENT;

@@ -93,8 +93,7 @@ int goal_is_missed(struct goal const *goal, struct state_record const *s, int fr
   case STATE_FAILED:
     return (fresh || !goal->patient) && s->deadline.ns == DEADLINE_NEVER.ns;
   case STATE_BACKOFF:
-    return fresh && goal->kind != GOAL_STATES &&
-           (s->reason == REASON_NO_RUN || s->reason == REASON_NO_EXEC);
+    return fresh && goal->kind != GOAL_STATES && status_reason_is_unrunnable(s->reason);
   default:
     return 0;
   }

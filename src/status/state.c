@@ -19,6 +19,10 @@
 static char const *const reason_texts[] = {STATUS_REASONS(REASON_TEXT)};
 #undef REASON_TEXT
 
+int status_reason_is_unrunnable(unsigned reason) {
+  return reason == REASON_NO_RUN || reason == REASON_NO_EXEC;
+}
+
 char const *status_reason_text(unsigned reason) {
   return reason < REASON_COUNT ? reason_texts[reason] : "?";
 }

@@ -105,6 +105,8 @@ extern int identity_equal(struct identity const *, struct identity const *);
 enum status_reason { STATUS_REASONS(STATUS_REASON_ENUM) REASON_COUNT };
 #undef STATUS_REASON_ENUM
 extern char const *status_reason_text(unsigned reason); /* "?" for none of them */
+/* There is no run, or it cannot be executed: what is told as up with it never was. */
+extern int status_reason_is_unrunnable(unsigned reason);
 
 /* How a service stands that another one needs, in words behind its name. Append only, too. */
 #define STATUS_NEEDS(X)                                                                        \

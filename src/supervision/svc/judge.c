@@ -34,7 +34,7 @@ static int is_done(struct svc_order const *order, struct progress const *p) {
 /* It has come to rest, or cannot even be executed: up is not what comes next. */
 static int is_given_up(struct progress const *p) {
   struct machine const *m = &p->machine;
-  int unrunnable = p->reason == REASON_NO_RUN || p->reason == REASON_NO_EXEC;
+  int unrunnable = status_reason_is_unrunnable(p->reason);
 
   return p->fresh &&
          (is_resting(m) || (unrunnable && (m->state == STATE_BACKOFF || p->deaths)));
@@ -50,7 +50,7 @@ static int is_down(struct svc_order const *order, struct progress const *p) {
 
 static enum verdict verdict_on_up(struct svc_order const *order, struct progress const *p) {
   struct machine const *m = &p->machine;
-  int unrunnable = p->reason == REASON_NO_RUN || p->reason == REASON_NO_EXEC;
+  int unrunnable = status_reason_is_unrunnable(p->reason);
   int reached = 0;
 
   if (is_done(order, p)) return REACHED;
