@@ -60,9 +60,9 @@ static int lock_dir(struct logdir *dir, int most_tries) {
   dir->lockfd =
       openat(dir->dirfd, "lock",
              O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (dir->lockfd < 0) return logdir_fail_open(dir, LOGDIR_LOCK);
+  if (dir->lockfd < 0) return logdir_fail_entry(dir, "lock", LOGDIR_LOCK);
   if (fstat(dir->lockfd, &st) < 0) return logdir_fail(dir, LOGDIR_LOCK);
-  if (!S_ISREG(st.st_mode)) return (errno = ENXIO, logdir_fail_open(dir, LOGDIR_LOCK));
+  if (!S_ISREG(st.st_mode)) return (errno = ENXIO, logdir_fail_entry(dir, "lock", LOGDIR_LOCK));
   for (int tries = 0; flock(dir->lockfd, LOCK_EX | LOCK_NB) < 0; tries++) {
     if (errno != EWOULDBLOCK || tries == most_tries) return logdir_fail(dir, LOGDIR_LOCK);
     clock_pause(LOCK_PAUSE_MS);
@@ -101,7 +101,8 @@ static int settle_current(struct logdir *dir, struct logbuf const *buf, int resu
     st.st_size = 0;
     return settle_chunk(dir, buf, &st);
   }
-  if (!S_ISREG(st.st_mode)) return (errno = ENXIO, logdir_fail_open(dir, LOGDIR_RECOVER));
+  if (!S_ISREG(st.st_mode))
+    return (errno = ENXIO, logdir_fail_entry(dir, "current", LOGDIR_RECOVER));
   if (resumed) return settle_chunk(dir, buf, &st);
   if (st.st_mode & S_IXUSR || !st.st_size) return 1;
   return logdir_archive(dir, "current", 'u', 0);

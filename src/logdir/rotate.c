@@ -41,10 +41,6 @@ int logdir_fail_entry(struct logdir *dir, char const *name, enum logdir_step ste
   return logdir_fail(dir, step);
 }
 
-int logdir_fail_open(struct logdir *dir, enum logdir_step step) {
-  return logdir_fail_entry(dir, step == LOGDIR_LOCK ? "lock" : "current", step);
-}
-
 /* Modes are a courtesy to the next run; some file systems have none. */
 static int set_mode(int fd, mode_t mode) {
   return !fchmod(fd, mode) || (errno != EIO && errno != ENOSPC && errno != EDQUOT);
@@ -66,7 +62,7 @@ int logdir_open_current(struct logdir *dir) {
   KILL_POINT(PRUNED);
   fd = openat(dir->dirfd, "current",
               O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, MODE_OPEN);
-  if (fd < 0) return logdir_fail_open(dir, LOGDIR_OPEN);
+  if (fd < 0) return logdir_fail_entry(dir, "current", LOGDIR_OPEN);
   if (fstat(fd, &st) < 0 || !set_mode(fd, MODE_OPEN)) goto close_current;
   if (!S_ISREG(st.st_mode)) {
     errno = ENXIO;
@@ -82,7 +78,7 @@ int logdir_open_current(struct logdir *dir) {
 
 close_current:
   fd_close(fd);
-  return logdir_fail_open(dir, LOGDIR_OPEN);
+  return logdir_fail_entry(dir, "current", LOGDIR_OPEN);
 }
 
 int logdir_archive(struct logdir *dir, char const *name, char kind, uint64_t not_before) {
