@@ -149,19 +149,18 @@ static void ask_for(char const *dir) {
 /* 1 when it has become the new program. What was asked for is gone when it has been done, when
  * it was refused, and when another scanner began: that one knows nothing of it. A scanner that
  * ran this very file before has not looked until then, and may still refuse. */
-static int wait_scanner(char const *bindir, int asked, int ran, struct deadline until,
-                        char text[1024]) {
+static int wait_scanner(char const *bindir, int ran, struct deadline until, char text[1024]) {
   *text = 0;
   for (;;) {
     struct deadline now = clock_now();
-    int gone = asked && access(NEXT_BINDIR, F_OK) < 0;
+    int gone = bindir && access(NEXT_BINDIR, F_OK) < 0;
     int32_t pid;
     if (!look_at_lock(LOCK, &pid)) {
       strcpy(text, "the scanner has gone");
       return 0;
     }
     if (reason(0, text)) return 0;
-    if ((gone || !asked || !ran) && look_is_new(pid, bindir, SCANNER)) return 1;
+    if ((gone || !bindir || !ran) && look_is_new(pid, bindir, SCANNER)) return 1;
     if (gone) {
       strcpy(text, "it has gone, and another one taken its place");
       return 0;
@@ -200,7 +199,7 @@ static int wait_supervisors(char const *bindir, struct deadline until) {
 
 int upgrade_tree(char const *bindir, struct deadline until) {
   char before[PATH_SIZE], text[1024];
-  int had = path_own_line(before, sizeof before, BINDIR) && before[0] == '/', asked, ran;
+  int had = path_own_line(before, sizeof before, BINDIR) && before[0] == '/', ran;
   unsigned closed;
   int32_t pid;
 
@@ -212,11 +211,10 @@ int upgrade_tree(char const *bindir, struct deadline until) {
   (void)unlink(REFUSED);
   if (!look_at_supervisors(forget_refusal, 0, &closed))
     strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
-  asked = bindir != 0;
   ran = look_at_lock(LOCK, &pid) && look_is_new(pid, bindir, SCANNER);
-  if (asked) ask_for(bindir);
+  if (bindir) ask_for(bindir);
   tell_scanner('Z');
-  if (wait_scanner(bindir, asked, ran, until, text)) return wait_supervisors(bindir, until);
+  if (wait_scanner(bindir, ran, until, text)) return wait_supervisors(bindir, until);
   if (*text) (void)unlink(NEXT_BINDIR);
   (void)unlink(REFUSED);
   if (!*text) strerr_dief(EXIT_TIMEOUT, "the time is over: the scanner has not followed");
