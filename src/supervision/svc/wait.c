@@ -116,8 +116,9 @@ static void look_for_a_moment(struct waiting *w, struct svc_order const *order) 
     left = 0;
     for (unsigned i = 0; i < w->count; i++) {
       struct target *t = &w->targets[i];
-      if (!t->done && !t->foreign) target_look(t, order);
-      left += !t->foreign && !t->done;
+      if (t->done || t->foreign) continue;
+      target_look(t, order);
+      left += !t->done;
     }
     if (left) sched_yield();
   } while (left && !deadline_passed(until, clock_now()));
