@@ -33,7 +33,7 @@ int moved_look(struct scan *s, struct entry *e) {
   return 1;
 }
 
-static void put_cwd(uint32_t pid, char const *more, char path[CWD_SIZE]) {
+void moved_put_cwd(uint32_t pid, char const *more, char *path) {
   size_t len = sizeof "/proc/" - 1;
 
   memcpy(path, "/proc/", len);
@@ -56,15 +56,15 @@ static enum inside ask_process(struct entry const *e, uint32_t pid, char buf[PAT
   ssize_t len;
   int below;
 
-  put_cwd(pid, "", cwd);
+  moved_put_cwd(pid, "", cwd);
   if (stat(cwd, &st) < 0) return OUTSIDE;
   below = !is_its(e, &st);
   if (below) {
-    put_cwd(pid, "/..", cwd);
+    moved_put_cwd(pid, "/..", cwd);
     if (stat(cwd, &st) < 0) return OUTSIDE;
     if (!is_its(e, &st)) return (errno = ENOENT, OUTSIDE);
   }
-  put_cwd(pid, "", cwd);
+  moved_put_cwd(pid, "", cwd);
   len = readlink(cwd, buf, PATH_SIZE - 1);
   if (len < 0) return OUTSIDE;
   buf[len] = 0;
@@ -137,7 +137,7 @@ int moved_is_astray(struct scan *s, struct entry *e, enum which which) {
   struct stat here, there;
 
   if (e->slot[which].state != SLOT_RUNNING || !(e->flags & ENTRY_VANISHED)) return 0;
-  put_cwd((uint32_t)e->slot[which].pid, "", cwd);
+  moved_put_cwd((uint32_t)e->slot[which].pid, "", cwd);
   if (stat(cwd, &here) < 0 || (here.st_dev == s->dev && here.st_ino == s->ino)) return 0;
   if (which == SERVICE) return !is_its(e, &here);
   return !stat(slot_name(e, which, path), &there) && is_same(&here, &there) &&

@@ -22,28 +22,25 @@
 /* The supervisor's working directory leads to the FIFO also when no path does any more. */
 static int control_path(struct scan *s, struct entry *e, enum which which, char const *file,
                         char path[PATH_SIZE]) {
-  size_t len = 6;
+  struct slot const *slot = &e->slot[which];
 
-  if (!(e->slot[which].flags & SLOT_ASTRAY) && slot_path(s, e, which, file, path)) return 1;
-  if (!e->slot[which].pid) return 0;
-  memcpy(path, "/proc/", len);
-  len += int32_fmt(path + len, e->slot[which].pid);
-  memcpy(path + len, "/cwd/", 5);
-  memcpy(path + len + 5, file, strlen(file) + 1);
+  if (!(slot->flags & SLOT_ASTRAY) && slot_path(s, e, which, file + 1, path)) return 1;
+  if (!slot->pid) return 0;
+  moved_put_cwd((uint32_t)slot->pid, file, path);
   return 1;
 }
 
 void slot_poke(struct scan *s, struct entry *e, enum which which, char const *letters) {
   char path[PATH_SIZE];
 
-  if (control_path(s, e, which, "supervise/control", path)) (void)channel_poke(path, letters);
+  if (control_path(s, e, which, "/supervise/control", path)) (void)channel_poke(path, letters);
 }
 
 int slot_listens(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   int fd;
 
-  if (!control_path(s, e, which, "supervise/ok", path)) return 1;
+  if (!control_path(s, e, which, "/supervise/ok", path)) return 1;
   fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd >= 0) close(fd);
   return fd >= 0;
