@@ -78,7 +78,7 @@ subtest 'a service that ends while its supervisor and the scanner are dead' => s
 # The next scanner asked only whether the main process lives: "everything has stopped".
 subtest 'in a stop, the scanner, the supervisor and the main process are killed: what that has left is ended, finish is run' => sub {
     my ($scan) = new_scan();
-    my $dir = make_service("$scan/web", run => bin('setsid') . " sleep 1000 &\ntrap '' TERM\necho \$! >child\nwhile :; do sleep 1; done",
+    my $dir = make_service("$scan/web", run => bin('setsid') . " sleep 1000 &\necho \$! >child\ntrap '' TERM\nexec sleep 1000",
         finish => "#!/bin/sh\necho \$2 >>finished\n", files => { 'timeout-kill' => "2000\n" });
     my $init = init($scan);
     my $main = up($dir);

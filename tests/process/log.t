@@ -19,6 +19,14 @@ sub refused {
   like(content("$dir/err"), $message, "$name: says why");
 }
 
+# Goes on with these words and this input, and says just that.
+sub warned {
+  my ($words, $in, $name, @said) = @_;
+  my $run = start($words, in => $in, err => "$dir/err");
+  is(finish($run), 0, $name);
+  is(content("$dir/err"), join('', map { "lares-log: warning: $_\n" } @said), 'and said');
+}
+
 sub test_refusals {
   chdir fresh('refusals') or die;
   refused([], 100, qr/^lares-log: usage: .*DIRECTORY/s, 'no script');
@@ -39,23 +47,15 @@ sub test_refusals {
   refused(['./a', './c'], 111, qr{unable to lock directory ./c: another log writer}, 'the directory of another');
   kill 'TERM', $first->{pid};
   finish($first);
-  my $run = start(['s10', './clamped'], in => "x\n", err => "$dir/err");
-  is(finish($run), 0, 'a size that is too small is moved');
   # It named neither the position nor the number used, and of l1000000 nothing was said.
-  is(content("$dir/err"), "lares-log: warning: script word 1, \"s10\": number out of range, 4096 is used\n", 'and said');
-  $run = start(['t', 'l1000000', 'n1', './clamped'], in => "x\n", err => "$dir/err");
-  is(finish($run), 0, 'an l that is larger than half of s is moved');
-  is(content("$dir/err"), "lares-log: warning: script word 3, \"n1\": number out of range, 2 is used\n"
-      . "lares-log: warning: script word 2, \"l1000000\": number out of range, 49999 is used\n", 'and said, with the other');
+  warned(['s10', './clamped'], "x\n", 'a size that is too small is moved', 'script word 1, "s10": number out of range, 4096 is used');
+  warned(['t', 'l1000000', 'n1', './clamped'], "x\n", 'an l that is larger than half of s is moved',
+    'script word 3, "n1": number out of range, 2 is used', 'script word 2, "l1000000": number out of range, 49999 is used');
   write_file('clamped/config', "# mine\ns7\n");
-  $run = start(['./clamped'], in => "x\n", err => "$dir/err");
-  is(finish($run), 0, 'in a config too');
-  is(content("$dir/err"), "lares-log: warning: ./clamped/config line 2, \"s7\": number out of range, 4096 is used\n", 'and said');
+  warned(['./clamped'], "x\n", 'in a config too', './clamped/config line 2, "s7": number out of range, 4096 is used');
   # They held for nothing, without a word.
-  $run = start(['t', './behind', 's5000', '-a*'], in => "ab\n", err => "$dir/err");
-  is(finish($run), 0, 'words behind the last action are accepted');
-  is(content("$dir/err"), "lares-log: warning: script word 3, \"s5000\": no action follows, it holds for nothing\n"
-      . "lares-log: warning: script word 4, \"-a*\": no action follows, it holds for nothing\n", 'and named');
+  warned(['t', './behind', 's5000', '-a*'], "ab\n", 'words behind the last action are accepted',
+    'script word 3, "s5000": no action follows, it holds for nothing', 'script word 4, "-a*": no action follows, it holds for nothing');
   is(masked('behind/current'), "@ ab\n", 'they hold for nothing');
 SKIP: {
     skip 'not root: nobody to become', 2 if $>;

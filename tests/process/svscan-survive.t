@@ -286,8 +286,9 @@ for my $how ('all is stopped', 'the entry vanishes') {
     subtest "a stop while the supervisor of the logger is put off and the logger dead: $how" => sub {
         my ($scan, $def) = new_scan();
         # More than a pipe holds, when it is told to end.
-        my $dir = make_service("$def/web", run => [$^X, '-e', '$SIG{TERM} = sub { $told = 1 }; $| = 1; open my $f, ">", "ready"; '
-                . 'select undef, undef, undef, 0.01 while !$told; print "x" x 999, "\n" for 1 .. 1000; print "the last line\n"; open $f, ">", "ended"'],
+        my $dir = make_service("$def/web", run => [$^X, '-MPOSIX', '-e', '$SIG{TERM} = sub { $told = 1 }; $| = 1; '
+                . 'sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM)); open my $f, ">", "ready"; '
+                . 'sigsuspend(POSIX::SigSet->new) until $told; print "x" x 999, "\n" for 1 .. 1000; print "the last line\n"; open $f, ">", "ended"'],
             log => 'exec cat >>lines', files => { 'timeout-kill' => "10000\n" });
         symlink $dir, "$scan/web" or die "symlink: $!\n";
         my $scanner = scanner($scan);
@@ -441,22 +442,23 @@ subtest 'a link replaced between the start of a supervisor and its coming there'
         mkdir "$scan/../bin" or die "mkdir: $!\n";
         write_file("$scan/../bin/lares-supervise", <<"EOT", 0755);
 #!/usr/bin/perl
-if (-e '$scan/../wait' && \$ARGV[1] eq '$which') {
+if (-p '$scan/../gate' && \$ARGV[1] eq '$which') {
     open my \$waits, '>', '$scan/../waits';
-    select undef, undef, undef, 0.01 while -e '$scan/../wait';
+    open my \$gate, '<', '$scan/../gate'; # until somebody opens the other end
 }
 exec { '${\ bin('supervise')}' } 'lares-supervise', \@ARGV;
 EOT
         my $scanner = scanner($scan, '-b', "$scan/../bin");
         my @before  = both_up("$def/old");
         wait_for { 2 == keys %{ supervisors() } } 'both supervisors';
-        write_file("$scan/../wait", '');
+        make_fifo("$scan/../gate");
         kill9(supervisor($which));
         wait_for { -e "$scan/../waits" } 'the next supervisor to be started';
         symlink '../def/new', "$scan/.w" or die "symlink: $!\n";
         rename "$scan/.w", "$scan/w" or die "rename: $!\n";
         wait_for { said($scan, qr/`w' is another directory now/) } 'that to be seen';
-        unlink "$scan/../wait";
+        open my $gate, '>', "$scan/../gate" or die "gate: $!\n";
+        unlink "$scan/../gate";
         my $ended = eval { wait_for { !grep { alive($_) } @before } 'the old service and its logger to end'; 1 };
         ok($ended, "$which: the old service is stopped, and its logger") or diag($@, said_text($scan));
         ok(both_up("$scan/w"), '... and the new one is up');
