@@ -281,6 +281,35 @@ SKIP: {
   }
 }
 
+# Has it slept, with nothing to do, at so many looks one after the other?
+sub rests {
+  my ($pid) = @_;
+  my ($same, $before) = (0, '');
+  return until_true(sub {
+    my ($state, $used) = content("/proc/$pid/stat") =~ /\) (\S)(?: \S+){10} (\d+ \d+)/;
+    my $now = "$used " . join ' ', content("/proc/$pid/status") =~ /ctxt_switches:\s*(\d+)/g;
+    $same = $state eq 'S' && $now eq $before ? $same + 1 : 0;
+    $before = $now;
+    $same == 20;
+  });
+}
+
+# The list of a directory that has neither was never found done: poll() was asked without end.
+sub test_directory_without {
+  chdir fresh('without') or die;
+  for my $word ('!cat', 'zgzip') {
+    next if $word eq 'zgzip' && !installed('gzip');
+    my ($fifo, $feed) = fifo("fifo.$word");
+    my $run = start(['s4096', 'n9', $word, "./main.$word", '!', 'z-', './bare'], fd => $fifo, err => "$dir/err");
+    feed_file($feed, 1) for 1 .. 2;
+    ok(until_true(sub { 1 < grep { /\.s(?:\.gz)?$/ } archives("main.$word") }), "$word and a directory without: files are worked on");
+    ok(rests($run->{pid}), "$word and a directory without: it rests");
+    close $feed;
+    close $fifo;
+    is(finish($run), 0, 'it ends');
+  }
+}
+
 sub test_full_disk {
 SKIP: {
     my $mount = fresh('disk');
@@ -312,6 +341,7 @@ SKIP: {
 
 test_contract();
 test_kill_points();
+test_directory_without();
 test_full_disk();
 test_peers();
 test_failures();

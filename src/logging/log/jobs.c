@@ -284,6 +284,9 @@ struct deadline jobs_due(struct logger const *logger) {
   struct deadline due = DEADLINE_NEVER;
 
   for (unsigned i = 0; logger->working && i < logger->plan->script.action_count; i++) {
+    /* Also a directory with whose files nobody works has a list, which nobody would ever clear.
+     */
+    if (!has_work(logger->plan->script.actions + i)) continue;
     due = deadline_earlier(due, logger->jobs[i].retry);
     /* The next file. */
     if (!logger->jobs[i].pid && logger->targets[i].dir.worklist &&
