@@ -81,6 +81,7 @@ static int listing_fill(struct listing *listing, DIR *dir) {
     if (st.st_mtime > 0)
       archive.mtime_s = st.st_mtime < UINT32_MAX ? (uint32_t)st.st_mtime : UINT32_MAX;
     archive.complete = (st.st_mode & S_IXUSR) != 0;
+    archive.torn = archive.packing != ARCHIVE_PLAIN; /* nobody unpacks it to find out */
     if (!listing_add(listing, &archive)) return 0;
   }
   return !errno;

@@ -66,7 +66,8 @@ static void check_current(struct logdir *dir, uint64_t now) {
 }
 
 /* The line before a notice may be there in part: of a long one, or because it could not be
- * taken back. */
+ * taken back. Of a file that was compressed before our time nobody knows: rather a line with
+ * nothing in it than one with two in it. JSON has no lines in part. */
 static int ends_in_line(struct logdir const *dir) {
   struct archives const *archives = &dir->archives;
   char name[ARCHIVE_NAME + 1] = "current", last = '\n';
@@ -75,7 +76,7 @@ static int ends_in_line(struct logdir const *dir) {
 
   if (!size && archives->count) {
     struct archive const *newest = archives_at(archives, archives->count - 1);
-    if (newest->packing != ARCHIVE_PLAIN) return 0;
+    if (newest->packing != ARCHIVE_PLAIN) return newest->torn && !dir->action->format.stream;
     archive_name(name, newest);
     size = newest->size;
   }

@@ -231,6 +231,44 @@ SKIP: {
   }
 }
 
+# What ends within a line may be compressed when the rest of that is dropped and told.
+sub test_dropping_behind_compressed {
+SKIP: {
+    skip 'no gzip', 1 if system('gzip --version >/dev/null 2>&1');
+    my $mount = fresh('packed');
+    skip 'not root: no small file system to be had', 1 if $>;
+    skip 'mounting is refused', 1 if system("mount -t tmpfs -o size=400k,mode=755 none '$mount' 2>/dev/null");
+    for my $way (['in part', 'x' x 300_000], ['whole', 'x' x 300_000 . "\n"]) {
+      my ($what, $text) = @$way;
+      chdir $dir or die;
+      unlink "$dir/packed.fifo", "$dir/err";
+      File::Path::remove_tree("$mount/main");
+      my ($fifo, $feed) = fifo("$dir/packed.fifo");
+      my $run = start(['o', 'r20', 's65536', 'zgzip', "$mount/main"], fd => $fifo, err => "$dir/err");
+      print {$feed} $text;
+      my $rotated = until_true(sub {
+        kill 'ALRM', $run->{pid};
+        my @archives = grep { /^@/ } names("$mount/main");
+        @archives >= 4 && !-s "$mount/main/current" && !grep { !/\.gz$/ } @archives;
+      });
+      ok($rotated, "a line $what: all is compressed");
+      until_true(sub { !syswrite_some("$mount/filler") });
+      my $writer = writer($feed, 30000, 0);
+      waitpid $writer, 0;
+      ok(until_true(sub { content("$dir/err") =~ /lines are dropped/ }), 'the disk is full, lines are dropped');
+      unlink "$mount/filler";
+      ok(until_true(sub { content("$dir/err") =~ /what was dropped is said there/ }), 'there is room again');
+      close $feed;
+      close $fifo;
+      is(finish($run), 0, 'the end');
+      my $all = join '', map { /gz$/ ? scalar `gzip -dc '$mount/main/$_'` : content("$mount/main/$_") } (grep { /^@/ } names("$mount/main")), 'current';
+      ok($all =~ /x\nlares-log: \d+ lines, /, "behind a line $what it is told on a line of its own");
+    }
+    chdir $dir;
+    is(system('umount', $mount), 0, 'unmounted');
+  }
+}
+
 # With o a full disk costs lines, which are counted and told, and holds up nobody.
 sub test_dropping {
 SKIP: {
@@ -275,5 +313,6 @@ test_kill_without();
 test_bound();
 test_full_disk();
 test_dropping();
+test_dropping_behind_compressed();
 nothing_left();
 done_testing();

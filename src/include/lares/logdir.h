@@ -198,6 +198,7 @@ struct archive {
   uint8_t complete;  /* 'u': not cut by a crash, a processor may have it */
   uint8_t tries;     /* so often a program has failed with it */
   uint8_t overflows; /* so often it wrote more than there was room for */
+  uint8_t torn;      /* compressed: it may end within a line */
   uint32_t mtime_s;  /* when it was listed: last written to, since 1970 */
   uint32_t seen_s;   /* or when we finished it, by the clock that nobody sets; else 0 */
 };
