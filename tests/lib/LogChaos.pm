@@ -33,7 +33,7 @@ my %program = (
   'killed'                 => 'cat; kill -KILL $$',
   'never ends its output'  => 'cat; exec cat /dev/zero',
   'never ends its state'   => 'cat; cat /dev/zero >&5',
-  'ignores its limit'      => 'trap "" XFSZ; cat || exit 1; cat /dev/zero 2>/dev/null; exit 0',
+  'ignores its limit'      => 'trap "" XFSZ; cat || exit 1; { cat /dev/zero 2>&1 >&3 | grep -q large; } 3>&1',
   'writes on'              => 'for i in 1 2; do setsid sh -c "trap \"\" TERM HUP; while echo .; do :; done" & done; sed "" && exit 0',
   'closes descriptors'     => 'cat || exit 1; exec 0<&- 1>&- 2>&- 4<&- 5>&-; exit 0',
   'renames its output'     => 'cat && mv processed mine',
@@ -72,7 +72,8 @@ sub retained {
     my $part = $kind ? qx{@{[$kind eq 'zst' ? 'zstd -dcq' : 'gzip -dc']} '$log/$file'} : content("$log/$file");
     push @{ $r->{wrong} }, "$file is no valid archive" if $kind && $?;
     $r->{unpacked}++ if $kind;
-    $text .= $part =~ s/\.\n//gr;
+    # On a full disk it may have been a point only.
+    $text .= $part =~ s/\.\n?//gr;
   }
   $text =~ s/^\@[0-9a-f]{24} //mg;
   # What is written last may be cut anywhere.
@@ -207,12 +208,14 @@ sub one_life {
   until_true(sub { my ($blocked) = content("/proc/$pid/status") =~ /^SigBlk:\s*(\S+)/m; $blocked && hex(substr $blocked, -4) & 0x2000 }) if $ready;
   for (1 .. 3 + rand 25) { step($c, $ready ? $pid : 0) }
   my ($status, $due) = end_life($c, $run, $pid, $last, $ready);
+  # It may trip over the death of somebody it was about to let go on.
+  $status = $due if $due && $status == 256 && content('err') =~ /strace: ptrace\(/;
   my $told = join ' ', map { /\s/ ? "'$_'" : $_ } @{ $p->{words} };
   push @{ $r->{wrong} }, "a logger ended with $status: $told; " . content('err')  if $status != $due;
   my $bound = $p->{size} * $p->{number};
   my $seen = replay(content("$c->{dir}/trace"), $log, $before);
   my $now = sizes($log);
-  my $total = LogTrace::total($now);
+  my $total = LogTrace::total($now, $seen->{foreign});
   push @{ $r->{wrong} }, "$seen->{most} bytes at a call, $bound allowed: $told" if $seen->{most} > $bound;
   push @{ $r->{wrong} }, "$total bytes at the end, $bound allowed: $told" if $total > $bound && $seen->{reading};
   my $other = LogTrace::total(sizes('other'));

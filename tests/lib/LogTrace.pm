@@ -46,33 +46,45 @@ sub whole_calls {
 
 # The files of a directory after every call: the most bytes that were its own since the first read, the calls, the
 # bytes at the end. $before: the files at the beginning.
+#
+# A file that a program has made under another name and put in its output's place is the program's own, as it was
+# before; it counts from when the log writer makes an archive of it.
 sub replay {
   my ($trace, $log, $before) = @_;
   my %size = %$before;
+  my %foreign;
   my ($most, $seen, $reading) = (0, 0, 0);
   my $own = qr{\d+<\Q$log\E/([^/<>"]+)>};
   my $at = qr{(?:\d+|AT_FDCWD)<\Q$log\E>};
   for (whole_calls($trace)) {
     $reading = 1 if /^read\(0<[^>]*>[^,]*, .* = [1-9]/ && !/^read\(0<\Q$log\E/;
-    if (/^(?:openat|open|creat)\((.*) = $own$/) { $size{$2} = 0 if !exists $size{$2} || index($1, 'O_TRUNC') >= 0 }
+    if (/^(?:openat|open|creat)\((.*) = $own$/) {
+      delete $foreign{$2} if !exists $size{$2};
+      $size{$2} = 0 if !exists $size{$2} || index($1, 'O_TRUNC') >= 0;
+    }
     elsif (/^(?:write|pwrite64|writev|sendfile)\($own, .* = (\d+)$/) { $size{$1} += $2 if exists $size{$1} }
     elsif (/^(?:copy_file_range|splice)\([^,]+, [^,]+, $own, .* = (\d+)$/) { $size{$1} += $2 if exists $size{$1} }
     elsif (/^ftruncate\($own, (\d+)\) = 0/) { $size{$1} = $2 if exists $size{$1} }
-    elsif (/^renameat2?\($at, "([^"]+)", $at, "([^"]+)"(?:, \w+)?\) = 0/) { $size{$2} = delete $size{$1} }
+    elsif (/^renameat2?\($at, "([^"]+)", $at, "([^"]+)"(?:, \w+)?\) = 0/) {
+      my ($from, $to) = ($1, $2);
+      $size{$to} = delete $size{$from};
+      delete @foreign{$from, $to};
+      $foreign{$to} = 1 if $to =~ /^(?:processed|newstate|compressed)$/ && !is_ours($from);
+    }
     elsif (/^renameat2?\($at, "([^"]+)", .*\) = 0/) { delete $size{$1} }
     elsif (/^unlinkat\($at, "([^"]+)", 0\) = 0/) { delete $size{$1} }
     else { next }
     $seen++;
-    my $total = total(\%size);
+    my $total = total(\%size, \%foreign);
     $most = $total if $reading && $total > $most;
   }
-  return { most => $most, reading => $reading, calls => $seen, total => total(\%size) };
+  return { most => $most, reading => $reading, calls => $seen, total => total(\%size, \%foreign), foreign => \%foreign };
 }
 
 sub total {
-  my ($size) = @_;
+  my ($size, $foreign) = @_;
   my $total = 0;
-  $total += $size->{$_} // 0 for grep { is_ours($_) } keys %$size;
+  $total += $size->{$_} // 0 for grep { is_ours($_) && !$foreign->{$_} } keys %$size;
   return $total;
 }
 
