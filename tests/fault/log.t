@@ -24,7 +24,8 @@ sub start {
 # Past the point of no return: what it reads has an own description.
 sub begun {
     my ($s) = @_;
-    return (file_text("/proc/$s->{pid}/status") // '') =~ /^SigBlk:\s*0*[1-9a-f]/m;
+    my ($blocked) = (file_text("/proc/$s->{pid}/status") // '') =~ /^SigBlk:\s*(\S+)/m;
+    return $blocked && hex(substr $blocked, -4) & 1 << POSIX::SIGTERM() - 1;
 }
 
 sub get_there {

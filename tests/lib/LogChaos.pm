@@ -205,7 +205,7 @@ sub one_life {
   until_true(sub { ($pid) = pids_below($run->{pid}); $pid && content("/proc/$pid/comm") =~ /^lares-log/ });
   # Before it catches signals only KILL is for it.
   my $ready = $last || rand() < 0.85;
-  until_true(sub { my ($blocked) = content("/proc/$pid/status") =~ /^SigBlk:\s*(\S+)/m; $blocked && hex(substr $blocked, -4) & 0x2000 }) if $ready;
+  until_true(sub { my ($blocked) = content("/proc/$pid/status") =~ /^SigBlk:\s*(\S+)/m; $blocked && hex(substr $blocked, -4) & 0x4000 }) if $ready;
   for (1 .. 3 + rand 25) { step($c, $ready ? $pid : 0) }
   my ($status, $due) = end_life($c, $run, $pid, $last, $ready);
   # It may trip over the death of somebody it was about to let go on.

@@ -193,6 +193,28 @@ SKIP: {
   }
 }
 
+# HUP or ALRM while a directory was opened, which takes long if it is large, ended the logger.
+sub test_signals_at_the_start {
+SKIP: {
+    skip 'strace is not here or cannot trace', 1 if system("strace -o /dev/null true 2>/dev/null");
+    for my $signal (qw(HUP ALRM)) {
+      chdir fresh('start') or die;
+      is((run(['./main'], "a\n"))[0], 0, 'a directory');
+      my ($fifo, $feed) = fifo('fifo');
+      my $run = start(['./main'], fd => $fifo, err => "$dir/err", env => { ASAN_OPTIONS => 'detect_leaks=0' },
+        before => ['strace', '-o', "$dir/trace", '-e', 'trace=flock,openat', '-e', "inject=flock:signal=SIG$signal"]);
+      print {$feed} "b\n";
+      close $feed;
+      is(finish($run), 0, "$signal when it locks the directory does not end it") or diag(content("$dir/trace"));
+      is(whole('main'), "a\nb\n", 'the lines');
+      is(scalar(grep { /^\@/ } names('main')), $signal eq 'ALRM' ? 1 : 0, "$signal: whether there is an archive");
+      is(scalar(() = content("$dir/trace") =~ m{main/config"}g), $signal eq 'HUP' ? 2 : 1, "$signal: how often the config was looked for");
+    }
+    my $run = start(['./main'], in => "c\n", err => "$dir/err", before => ['strace', '-o', "$dir/trace", '-e', 'inject=flock:signal=SIGTERM']);
+    is(finish($run), POSIX::SIGTERM, 'TERM does end it, before it reads');
+  }
+}
+
 sub lines { my ($from, $to) = @_; return join '', map { "$_ " . 'x' x ($_ * 7919 % 150) . "\n" } $from .. $to }
 
 # Numbers in order, without the stamps and prefixes.
@@ -450,6 +472,7 @@ test_words();
 test_errors();
 test_hup();
 test_nothing();
+test_signals_at_the_start();
 test_load();
 test_bound();
 test_bound_traced();

@@ -78,26 +78,31 @@ static void open_buffer(struct logger *logger) {
   if (!logbuf_anonymous(&logger->buf)) strerr_diefusys(EXIT_SYSTEM, "allocate");
 }
 
-/* SIGXFSZ must be an error of write(). */
-static void catch_signals(struct logger *logger) {
-  sigset_t set;
+/* First of all: HUP or ALRM while a large directory is looked through must not end us, and
+ * waits until it has been. TERM and INT may, since nothing was read yet. (selfpipe_init()
+ * unblocks what somebody else has blocked.) */
+static void hold_signals(struct logger *logger, sigset_t *set) {
+  sig_restore(SIGALRM);
+  sig_restore(SIGHUP);
+  sigemptyset(set);
+  sigaddset(set, SIGALRM);
+  sigaddset(set, SIGHUP);
+  logger->signals = selfpipe_init();
+  if (logger->signals < 0 || !selfpipe_trapset(set))
+    strerr_diefusys(EXIT_SYSTEM, "trap signals");
+}
 
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGALRM);
-  sigaddset(&set, SIGHUP);
-  sigaddset(&set, SIGCHLD);
+/* SIGXFSZ must be an error of write(). */
+static void catch_signals(sigset_t *set) {
   sig_restore(SIGCHLD);
   sig_restore(SIGTERM);
   sig_restore(SIGINT);
-  sig_restore(SIGALRM);
-  sig_restore(SIGHUP);
+  sigaddset(set, SIGCHLD);
+  sigaddset(set, SIGTERM);
+  sigaddset(set, SIGINT);
   sig_altignore(SIGPIPE);
   sig_altignore(SIGXFSZ);
-  logger->signals = selfpipe_init();
-  if (logger->signals < 0 || !selfpipe_trapset(&set))
-    strerr_diefusys(EXIT_SYSTEM, "trap signals");
+  if (!selfpipe_trapset(set)) strerr_diefusys(EXIT_SYSTEM, "trap signals");
 }
 
 /* What poll() calls readable can be read unless something is very wrong; asking again at once
@@ -223,11 +228,13 @@ static char const *own_name(void) {
 
 int main(int argc, char const *const *argv) {
   static struct logger logger;
+  sigset_t set;
   int code;
 
   PROG = "lares-log";
   logger.mute = fcntl(1, F_GETFD) < 0;
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "sanitize descriptors");
+  hold_signals(&logger, &set);
   parse_script(&logger, argc, argv);
   umask(022);
   limit_plan(&logger, logger.plan);
@@ -235,7 +242,7 @@ int main(int argc, char const *const *argv) {
   output_open(&logger);
   jobs_open(&logger);
   deputy_open(&logger);
-  catch_signals(&logger);
+  catch_signals(&set);
   input_prepare(&logger);
   input_hold(&logger);
   report_start(own_name());
