@@ -153,6 +153,47 @@ sub test_failures {
   is(everything('main'), lines(1, 500), 'and nothing is lost');
 }
 
+# Who is below the logger: pids, of those whose command matches.
+sub below {
+  my ($pid, $what) = @_;
+  my @pids = split ' ', content("/proc/$pid/task/$pid/children");
+  return map { ((content("/proc/$_/cmdline") =~ tr/\0/ /r) =~ $what ? $_ : (), below($_, $what)) } @pids;
+}
+
+# A stopped process between kept the logger for ever, from its next file, from other words and from its end.
+sub test_stopped_worker {
+  my %cases = ( # what the program does, what the logger is told
+    'its time is over' => ['kill -STOP $PPID; cat'],
+    'a second TERM' => ['kill -STOP $PPID; exec sleep 12345', 'TERM', 'TERM'],
+    'HUP' => ['test -e ../once && exec cat; >../once; kill -STOP $PPID; exec sleep 12345', 'HUP'],
+    'stopped again and again' => ['test -e ../once && exec cat; >../once; p=$PPID; setsid sh -c "while kill -STOP $p; do :; done" & exec sleep 12345', 'HUP'],
+    'again and again, a second TERM' => ['p=$PPID; setsid sh -c "while kill -STOP $p; do :; done" & exec sleep 12345', 'TERM', 'TERM'],
+  );
+  for my $name (sort keys %cases) {
+    my ($program, @signals) = @{ $cases{$name} };
+    chdir fresh('stopped') or die;
+    my ($fifo, $feed) = fifo('fifo');
+    my $run = start(['s4096', 'n9', 'r10', "!$program", './main'], fd => $fifo, err => "$dir/err", env => { LARES_LOG_TIMEOUT => @signals ? 300 : 1 });
+    feed_file($feed, 1);
+    ok(until_true(sub { grep { content("/proc/$_/stat") =~ /\) T/ } below($run->{pid}, qr/lares-log/) }), "$name: it is stopped");
+    my @started = below($run->{pid}, qr/12345|STOP/);
+    write_file('main/config', "r11\n");
+    for my $signal (@signals) {
+      kill $signal, $run->{pid};
+      # Two of the same at the same time are one.
+      until_true(sub { content("/proc/$run->{pid}/status") =~ /^ShdPnd:\s*0+$/m });
+    }
+    if (@signals < 2) {
+      ok(until_true(sub { grep { /\.s$/ } archives('main') }), "$name: the file is processed") or diag(content("$dir/err"));
+      kill 'TERM', $run->{pid};
+    }
+    is(finish($run), 0, "$name: it ends");
+    is(scalar(() = everything('main') =~ /^end 1/mg), 1, "$name: the lines are there, once");
+    is(join(' ', grep { !/^@/ } names('main')), 'config current lock state', "$name: nothing is left in the directory");
+    ok(until_true(sub { !grep { content("/proc/$_/cmdline") =~ /12345|STOP/ } @started }), "$name: nor of processes");
+  }
+}
+
 # A program runs in the directory, and can put what it was to write elsewhere. That file is tried again, and no other
 # has to wait; what is in its place instead does not count.
 sub test_misplaced {
@@ -345,6 +386,7 @@ test_directory_without();
 test_full_disk();
 test_peers();
 test_failures();
+test_stopped_worker();
 test_misplaced();
 test_own_limit();
 test_compression();

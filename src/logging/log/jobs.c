@@ -6,7 +6,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +22,8 @@
 
 #define TIMEOUT_S 300 /* of a program, LARES_LOG_TIMEOUT */
 #define DELAY_MOST_MS 60000
+#define LATE_MS 2000  /* the process between should have ended so long ago */
+#define AGAIN_MS 1000 /* and is looked at again */
 
 static int has_work(struct logaction const *action) {
   return action->kind == LOG_TO_DIR && (action->processor || action->compress);
@@ -131,6 +132,8 @@ static void begin_next(struct jobs *jobs, struct logdir *dir) {
   }
   if (begun == LOGJOB_BEGUN) {
     jobs->pid = start(jobs, dir);
+    jobs->late = deadline_add_ms(clock_now(), most_ms() + LATE_MS);
+    jobs->rounds = 0;
     if (jobs->pid > 0) return;
     jobs->pid = 0;
     logjob_postpone(dir);
@@ -139,6 +142,20 @@ static void begin_next(struct jobs *jobs, struct logdir *dir) {
 }
 
 /* --- the end of a program --- */
+
+static void tell_to_end(struct jobs *jobs) {
+  work_end(jobs->pid);
+  jobs->late = deadline_earlier(jobs->late, deadline_add_ms(clock_now(), AGAIN_MS));
+}
+
+/* The deadline is kept by the process between, unless somebody stops it. */
+static void mend_late(struct jobs *jobs) {
+  struct deadline now = clock_now();
+
+  if (!deadline_passed(jobs->late, now)) return;
+  work_mend(jobs->pid, jobs->rounds++);
+  jobs->late = deadline_add_ms(now, AGAIN_MS);
+}
 
 static char const *why_failed(struct jobs const *jobs, struct logdir const *dir, char *number) {
   struct work_report const *report = jobs->report;
@@ -254,11 +271,14 @@ static int begins(struct logger const *logger) {
 static void look_after(struct logger const *logger, struct jobs *jobs, struct logdir *dir) {
   if (jobs->pid) {
     pid_t ended;
-    if (dir->job.cancelled) kill(jobs->pid, SIGTERM);
+    if (dir->job.cancelled) tell_to_end(jobs);
     do
       ended = waitpid(jobs->pid, 0, WNOHANG);
     while (ended < 0 && errno == EINTR);
-    if (!ended) return;
+    if (!ended) {
+      mend_late(jobs);
+      return;
+    }
     jobs->pid = 0;
     finish_job(jobs, dir);
   }
@@ -288,6 +308,7 @@ struct deadline jobs_due(struct logger const *logger) {
      */
     if (!has_work(logger->plan->script.actions + i)) continue;
     due = deadline_earlier(due, logger->jobs[i].retry);
+    if (logger->jobs[i].pid) due = deadline_earlier(due, logger->jobs[i].late);
     /* The next file. */
     if (!logger->jobs[i].pid && logger->targets[i].dir.worklist &&
         logger->jobs[i].retry.ns == DEADLINE_NEVER.ns && begins(logger))
@@ -308,7 +329,7 @@ int jobs_recall(struct logger *logger) {
     if (!jobs->report) continue;
     if (jobs->pid && !jobs->recalled) {
       jobs->recalled = 1;
-      kill(jobs->pid, SIGTERM);
+      tell_to_end(jobs);
     }
     if (jobs->ready && !dir->job.named) {
       jobs->ready = 0;
@@ -322,15 +343,15 @@ int jobs_recall(struct logger *logger) {
 
 /* --- the end --- */
 
-static int unfinished(struct logger const *logger) {
+static int unfinished(struct logger *logger) {
   int count = 0;
 
   for (unsigned i = 0; i < logger->plan->script.action_count; i++) {
-    struct jobs const *jobs = logger->jobs + i;
+    struct jobs *jobs = logger->jobs + i;
     struct logdir const *dir = &logger->targets[i].dir;
     if (!jobs->report || (jobs->broken && !jobs->pid)) continue;
     if (jobs->pid && (logger->hurry || (logger->leaving && dir->job.packing)))
-      kill(jobs->pid, SIGTERM);
+      tell_to_end(jobs);
     if (jobs->pid || jobs->ready || (dir->worklist && !logger->leaving)) count++;
   }
   return count;

@@ -14,6 +14,8 @@ struct logger;
 
 struct jobs {                 /* one directory's */
   pid_t pid;                  /* 0: no program runs */
+  struct deadline late;       /* by then it has ended, or something keeps it */
+  int rounds;                 /* so often it was late */
   struct work_report *report; /* owned, shared with the process between */
   char *packer;               /* owned: path of zstd or gzip, or 0 */
   enum archive_packing packing;

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -194,6 +195,35 @@ _Noreturn static void stand_between(struct work_order const *order, pid_t writer
   if ((order->newstate >= 0 && !keep_state(order, report)) || fsync(1) < 0)
     leave(report, WORK_UNFLUSHED, errno);
   leave(report, WORK_DONE, 0);
+}
+
+/* --- the log writer's --- */
+
+/* It is our child: its number is nobody else's until we have waited for it. */
+void work_end(pid_t pid) {
+  kill(pid, SIGTERM);
+  kill(pid, SIGCONT); /* who is stopped notices nothing else */
+}
+
+/* By us it is only looked at. */
+static int is_stopped(pid_t pid) {
+  siginfo_t info = {.si_pid = 0};
+
+  return waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == pid;
+}
+
+/* Its own children may be who stops it again and again; they are below it, wherever else they
+ * have gone. Once it is dead nobody finds them any more. */
+void work_mend(pid_t pid, int rounds) {
+  if (!is_stopped(pid)) return;
+  if (rounds) tree_signal_below(pid, SIGKILL);
+  if (rounds < WORK_ROUNDS) {
+    kill(pid, SIGCONT);
+    return;
+  }
+  kill(-pid, SIGKILL);
+  kill(pid, SIGKILL);
 }
 
 pid_t work_start(struct work_order const *order) {

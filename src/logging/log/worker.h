@@ -36,5 +36,13 @@ struct work_order {
 
 /* The pid of the process in between, which ends when all is over, or at TERM; -1 with errno. */
 extern pid_t work_start(struct work_order const *);
+/* Tells it to end, though it may be stopped. */
+extern void work_end(pid_t);
+/* It should have ended. If it is stopped it goes on, and what it has started is killed unless
+ * this is the first of rounds; after WORK_ROUNDS it is killed itself. A slow disk is waited
+ * for.
+ */
+#define WORK_ROUNDS 10
+extern void work_mend(pid_t, int rounds);
 
 #endif
