@@ -134,7 +134,7 @@ static int find_record(struct logdir *dir, struct logbuf *buf, int *found) {
 }
 
 static int open_all(struct logdir *dir, struct logaction const *wanted, struct logbuf *buf,
-                    int lock_tries) {
+                    int lock_tries, struct logrecord *kept) {
   int resumed = 0, saved;
 
   *dir = (struct logdir){.path = wanted->path,
@@ -151,8 +151,9 @@ static int open_all(struct logdir *dir, struct logaction const *wanted, struct l
                          .rotate_due = DEADLINE_NEVER,
                          .age_due = DEADLINE_NEVER,
                          .expire = wanted->age_s != 0};
-  if (!open_dir(dir) || !lock_dir(dir, lock_tries) || !find_record(dir, buf, &resumed))
-    goto close_dir;
+  if (!open_dir(dir) || !lock_dir(dir, lock_tries)) goto close_dir;
+  dir->record = kept;
+  if (!kept && !find_record(dir, buf, &resumed)) goto close_dir;
   /* Three more than there may be: until they are pruned, what is recovered counts too. */
   if (!archives_load(&dir->archives, dir->dirfd, dir->count + 3, dir->count - 1)) {
     logdir_fail(dir, LOGDIR_LIST);
@@ -178,10 +179,52 @@ close_dir:
 }
 
 int logdir_open(struct logdir *dir, struct logaction const *wanted, struct logbuf *buf) {
-  return open_all(dir, wanted, buf, LOCK_TRIES);
+  return open_all(dir, wanted, buf, LOCK_TRIES, 0);
 }
 
 int logdir_open_at_once(struct logdir *dir, struct logaction const *wanted,
                         struct logbuf *buf) {
-  return open_all(dir, wanted, buf, 0);
+  return open_all(dir, wanted, buf, 0, 0);
+}
+
+/* --- one that was removed --- */
+
+static void take_place(struct logdir *dir, struct logdir *fresh) {
+  struct stamp const *last = &dir->archives.last;
+
+  fresh->age = dir->age;
+  fresh->unprocessed = dir->unprocessed;
+  fresh->remade = 1;
+  if (stamp_compare(last, &fresh->archives.last) > 0) fresh->archives.last = *last;
+  free(dir->archives.ring);
+  if (dir->fd >= 0) close(dir->fd);
+  close(dir->lockfd);
+  close(dir->dirfd);
+  *dir = *fresh;
+}
+
+/* The files are gone with it, and the work on one of them has to end first. Killed before its
+ * record moves, its successor finds a directory that is new to the buffer, which begins with
+ * what this one has not had at the latest. */
+int logdir_anew(struct logdir *dir, struct logbuf *buf) {
+  struct logdir fresh;
+  struct stat st;
+
+  if (fstat(dir->dirfd, &st) < 0 || st.st_nlink) return (errno = ENOENT, 0);
+  dir->archives.count = 0;
+  dir->archives.total = dir->state_size = 0;
+  if (dir->job.active) {
+    (void)logjob_cancel(dir);
+    return (errno = ENOENT, 0);
+  }
+  if (!open_all(&fresh, dir->action, buf, 0, dir->record)) return logdir_fail(dir, fresh.step);
+  if (fstat(fresh.dirfd, &st) < 0) {
+    int saved = errno;
+    free(fresh.archives.ring);
+    logdir_close(&fresh);
+    return (errno = saved, logdir_fail(dir, LOGDIR_OPEN_DIR));
+  }
+  logrecord_move(dir->record, (uint64_t)st.st_dev, (uint64_t)st.st_ino);
+  take_place(dir, &fresh);
+  return 1;
 }

@@ -35,6 +35,9 @@ extern int logdir_build(struct logdir const *, struct logchunk *, struct logwork
 extern int logdir_fail(struct logdir *, enum logdir_step);
 /* The same after a call for an entry: its own step when that is no file. */
 extern int logdir_fail_entry(struct logdir *, char const *name, enum logdir_step);
+/* If the directory itself was removed: what has its path now takes its place, made if there is
+ * none, with its place in the input. Otherwise ENOENT. */
+extern int logdir_anew(struct logdir *, struct logbuf *);
 /* Removes what is too much and opens current. */
 extern int logdir_open_current(struct logdir *);
 /* Makes a file of that name an archive; nothing if there is none. */

@@ -112,6 +112,15 @@ void logbuf_drop_record(struct logbuf *buf, struct logrecord *record) {
   buf->claimed &= ~(1u << at / sizeof buf->head->records[0]);
 }
 
+/* At no time does it vanish: others would take it for one that had everything. */
+void logrecord_move(struct logrecord *record, uint64_t dev, uint64_t ino) {
+  logrecord_set(record, LOG_INTENT_NONE);
+  record->dev = dev;
+  logbuf_fence();
+  record->ino = ino;
+  logbuf_fence();
+}
+
 void logrecord_set(struct logrecord *record, uint64_t intent) {
   logbuf_fence();
   record->intent = intent;

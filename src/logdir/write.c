@@ -128,7 +128,7 @@ int logwork_next(struct logwork const *work, struct logaction const *action, int
   return 1;
 }
 
-int logdir_work(struct logdir *dir, struct logwork *work) {
+static int write_all(struct logdir *dir, struct logwork *work) {
   struct logchunk chunk;
 
   if (dir->renewed && !logdir_fit(dir)) return 0;
@@ -153,4 +153,12 @@ int logdir_work(struct logdir *dir, struct logwork *work) {
     else if (!write_chunk(dir, &chunk, work->buf))
       return 0;
   }
+}
+
+/* In a directory that was removed nothing can be made any more, which is how we come to know.
+ */
+int logdir_work(struct logdir *dir, struct logwork *work) {
+  if (write_all(dir, work)) return 1;
+  if (errno != ENOENT || dir->step != LOGDIR_OPEN || dir->written) return 0;
+  return logdir_anew(dir, work->buf) && write_all(dir, work);
 }

@@ -98,6 +98,8 @@ struct logrecord { /* one directory, see buffer.c */
 extern void logrecord_set(struct logrecord *, uint64_t intent);
 /* The announced chunk is written: next becomes the place. */
 extern void logrecord_settle(struct logrecord *);
+/* It is another directory's; what is announced was not written. */
+extern void logrecord_move(struct logrecord *, uint64_t dev, uint64_t ino);
 
 struct logbuf_head;
 
@@ -312,6 +314,7 @@ struct logdir {
   struct logage age;     /* A */
   int expire;            /* old files are to go now */
   int unremoved;         /* errno: one could not be removed, which is tried again */
+  int remade;            /* the directory was removed, this is another */
   uint64_t checked;      /* when current was last seen in its place, as buf->now */
   enum logdir_step step; /* what failed */
   struct logjob job;

@@ -118,6 +118,12 @@ static void say_unremoved(struct target *target) {
   target->dir.unremoved = 0;
 }
 
+static void say_remade(struct target *target) {
+  report_warning("directory ", target->dir.path,
+                 " was removed, and what it had; there is another now");
+  target->dir.remade = 0;
+}
+
 int output_write(struct logger *logger) {
   struct deadline now = logger->timed ? clock_now() : DEADLINE_NEVER;
   int lagging = 0;
@@ -127,6 +133,7 @@ int output_write(struct logger *logger) {
     if (logger->timed && is_dir(target)) logdir_tick(&target->dir, now);
     target->lagging = !write_one(logger, target);
     if (is_dir(target) && target->dir.unremoved) say_unremoved(target);
+    if (is_dir(target) && target->dir.remade) say_remade(target);
     lagging |= target->lagging;
   }
   if (lagging && output_held(logger)) return 0;
