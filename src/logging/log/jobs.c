@@ -1,5 +1,5 @@
-/* Which program runs on which file, and what is said when it fails. Lines are never kept
- * waiting: nothing here blocks, and a file with which a program fails stays as it is.
+/* Which program runs on which file, and when. Lines are never kept waiting: nothing here
+ * blocks. What becomes of a file: outcome.c.
  */
 
 #include <skalibs/nonposix.h>
@@ -7,21 +7,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <skalibs/djbunix.h>
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
 #include <lares/exitcode.h>
-#include <lares/path.h>
 #include <lares/report.h>
 
 #define TIMEOUT_S 300 /* of a program, LARES_LOG_TIMEOUT */
-#define DELAY_MOST_MS 60000
 #define LATE_MS 2000  /* the process between should have ended so long ago */
 #define AGAIN_MS 1000 /* and is looked at again */
 
@@ -99,23 +95,6 @@ static pid_t start(struct jobs *jobs, struct logdir const *dir) {
   return work_start(&order);
 }
 
-static void wait_a_while(struct jobs *jobs, struct logdir const *dir) {
-  jobs->delay_ms = jobs->delay_ms ? jobs->delay_ms * 2 : dir->action->retry_ms;
-  if (jobs->delay_ms > DELAY_MOST_MS) jobs->delay_ms = DELAY_MOST_MS;
-  jobs->retry = deadline_add_ms(clock_now(), jobs->delay_ms);
-}
-
-static void cannot_begin(struct jobs *jobs, struct logdir const *dir) {
-  if (!jobs->broken && logdir_is_kind(dir->step))
-    report_error(logdir_step_text(dir->step), dir->path,
-                 ", finished files are not worked on until it is removed");
-  else if (!jobs->broken)
-    report_error_errno("unable to start a program on a finished file of ", dir->path,
-                       ", trying again now and then");
-  jobs->broken = 1;
-  wait_a_while(jobs, dir);
-}
-
 static enum logjob_begun begin(struct jobs *jobs, struct logdir *dir) {
   enum logjob_begun begun = dir->action->processor ? logjob_begin(dir, 0) : LOGJOB_NOTHING;
 
@@ -138,10 +117,10 @@ static void begin_next(struct jobs *jobs, struct logdir *dir) {
     jobs->pid = 0;
     logjob_postpone(dir);
   }
-  cannot_begin(jobs, dir);
+  outcome_unstarted(jobs, dir);
 }
 
-/* --- the end of a program --- */
+/* --- while one runs --- */
 
 static void tell_to_end(struct jobs *jobs) {
   work_end(jobs->pid);
@@ -155,112 +134,6 @@ static void mend_late(struct jobs *jobs) {
   if (!deadline_passed(jobs->late, now)) return;
   work_mend(jobs->pid, jobs->rounds++);
   jobs->late = deadline_add_ms(now, AGAIN_MS);
-}
-
-static char const *why_failed(struct jobs const *jobs, struct logdir const *dir, char *number) {
-  struct work_report const *report = jobs->report;
-  int wstat = report->wstat;
-
-  if (dir->job.misplaced) return "what it wrote is no longer in its place";
-  if (dir->job.cancelled) return "its file had to give way to newer ones";
-  switch (report->outcome) {
-  case WORK_LATE:
-    return "it took too long and was killed";
-  case WORK_HAUNTED:
-    return "it left a process that cannot be killed";
-  case WORK_STATE:
-    return "its new state is larger than an eighth of a file";
-  case WORK_UNFLUSHED:
-  case WORK_UNSTARTED:
-    return strerror(report->error);
-  case WORK_ENDED:
-    break;
-  default:
-    return "it was killed";
-  }
-  if (WIFSIGNALED(wstat) && WTERMSIG(wstat) == SIGXFSZ)
-    return "it wrote more than there is room for";
-  strcpy(number, WIFSIGNALED(wstat) ? "signal " : "exit code ");
-  report_number(number + strlen(number),
-                WIFSIGNALED(wstat) ? WTERMSIG(wstat) : WEXITSTATUS(wstat));
-  return number;
-}
-
-static void say_failed(struct jobs const *jobs, struct logdir const *dir, char const *why,
-                       int again) {
-  char name[STAMP_FMT + 1] = {0}, number[REPORT_NUMBER];
-  char const *what = dir->job.packing ? jobs->packer : "processor";
-
-  stamp_fmt(name, &dir->job.stamp);
-  if (again)
-    report_error(what, " of ", dir->path, " failed with ", name, ", next try in ",
-                 report_number(number, jobs->delay_ms), " ms: ", why);
-  else
-    report_error(what, " of ", dir->path, " failed with ", name,
-                 ", which is kept as it is: ", why);
-}
-
-/* That a file does not get smaller by a half is no failure that anybody has to know of. */
-static void failed(struct jobs *jobs, struct logdir *dir) {
-  char text[REPORT_NUMBER + 16];
-  char const *why = why_failed(jobs, dir, text);
-  int full = (jobs->report->outcome == WORK_ENDED || jobs->report->outcome == WORK_DONE) &&
-             logjob_is_full(dir);
-  int quiet = dir->job.packing && (full || dir->job.cancelled);
-  enum logjob_after after = logjob_failed(dir);
-
-  if (full) why = "it wrote more than there is room for";
-  while (quiet && after == LOGJOB_AGAIN)
-    after = logjob_failed(dir);
-  /* Each file has delays of its own: where one after the other fails once and has to give way,
-   * the next shall not wait a minute. */
-  if (after != LOGJOB_AGAIN || !dir->job.tries) jobs->delay_ms = 0;
-  if (after == LOGJOB_AGAIN) wait_a_while(jobs, dir);
-  /* Of one file the first failure and the last. */
-  if (after == LOGJOB_AGAIN && jobs->delay_ms > dir->action->retry_ms) quiet = 1;
-  if (!quiet && after != LOGJOB_GONE) say_failed(jobs, dir, why, after == LOGJOB_AGAIN);
-}
-
-static void finish_job(struct jobs *jobs, struct logdir *dir) {
-  enum archive_packing made = dir->job.packing ? jobs->packing : ARCHIVE_PLAIN;
-  int recalled = jobs->recalled && jobs->report->outcome != WORK_DONE;
-
-  jobs->ready = jobs->recalled = 0;
-  if (recalled) {
-    logjob_postpone(dir);
-    dir->job.cancelled = 0;
-    return;
-  }
-  /* Who has ignored that its file is full has not said all it had to say. */
-  if (jobs->report->outcome != WORK_DONE || dir->job.cancelled || logjob_is_full(dir)) {
-    failed(jobs, dir);
-    return;
-  }
-  if (!dir->job.active || logjob_commit(dir, made)) {
-    if (jobs->broken) report_info("finished files of ", dir->path, " are worked on again");
-    jobs->delay_ms = 0;
-    jobs->broken = 0;
-    return;
-  }
-  if (errno == ECANCELED) {
-    dir->job.cancelled = 1;
-    failed(jobs, dir);
-    return;
-  }
-  jobs->ready = 1;
-  cannot_begin(jobs, dir);
-}
-
-/* Told at once, and then when there are twice as many. */
-static void say_unprocessed(struct jobs *jobs, struct logdir const *dir) {
-  char number[REPORT_NUMBER];
-
-  if (dir->unprocessed < 2 * jobs->told || !dir->unprocessed || dir->unprocessed == jobs->told)
-    return;
-  jobs->told = dir->unprocessed;
-  report_error("files of ", dir->path,
-               " removed for want of room before the processor had them: ",
-               report_number(number, dir->unprocessed));
 }
 
 /* No other is begun when we leave, or other words are coming. */
@@ -280,16 +153,16 @@ static void look_after(struct logger const *logger, struct jobs *jobs, struct lo
       return;
     }
     jobs->pid = 0;
-    finish_job(jobs, dir);
+    outcome_settle(jobs, dir);
   }
-  if (dir->unprocessed != jobs->told) say_unprocessed(jobs, dir);
+  if (dir->unprocessed != jobs->told) outcome_say_unprocessed(jobs, dir);
   if (jobs->retry.ns != DEADLINE_NEVER.ns) {
     if (!deadline_passed(jobs->retry, clock_now())) return;
     jobs->retry = DEADLINE_NEVER;
     dir->worklist = 1;
   }
   if (jobs->ready)
-    finish_job(jobs, dir);
+    outcome_settle(jobs, dir);
   else if (dir->worklist && begins(logger))
     begin_next(jobs, dir);
 }
@@ -304,8 +177,7 @@ struct deadline jobs_due(struct logger const *logger) {
   struct deadline due = DEADLINE_NEVER;
 
   for (unsigned i = 0; logger->working && i < logger->plan->script.action_count; i++) {
-    /* Also a directory with whose files nobody works has a list, which nobody would ever clear.
-     */
+    /* The list of a directory on whose files nobody works is never done. */
     if (!has_work(logger->plan->script.actions + i)) continue;
     due = deadline_earlier(due, logger->jobs[i].retry);
     if (logger->jobs[i].pid) due = deadline_earlier(due, logger->jobs[i].late);

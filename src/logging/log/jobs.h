@@ -46,4 +46,14 @@ extern struct deadline jobs_due(struct logger const *);
  * a second for nothing. */
 extern void jobs_finish(struct logger *, void (*handle_signals)(struct logger *));
 
+/* --- outcome.c --- */
+
+/* A program could not be started, or its file not be put in place: said once, tried again. */
+extern void outcome_unstarted(struct jobs *, struct logdir const *);
+/* A program has ended: what it made takes its file's place, or it is said why not. */
+extern void outcome_settle(struct jobs *, struct logdir *);
+/* Files that were gone before the processor had them: told at once, and then when there are
+ * twice as many. */
+extern void outcome_say_unprocessed(struct jobs *, struct logdir const *);
+
 #endif
