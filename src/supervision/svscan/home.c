@@ -262,7 +262,8 @@ static void find_one(struct scan *s, char const *name) {
     s->unfound = 1;
     return;
   }
-  if (!at || s->keep || !path_is_service_name(name)) {
+  /* What has another name now is supervised under that. */
+  if (!at || s->keep || !path_is_service_name(name) || entry_of_inode(s, dev, ino)) {
     if (record_path(name, text)) (void)unlink(text);
     return;
   }
@@ -276,6 +277,19 @@ static void find_one(struct scan *s, char const *name) {
   found = stop_found(s, e, "' has vanished while no scanner ran: stopping it");
   e->flags |= ENTRY_RECORDED;
   if (!found) entry_advance(s, e);
+}
+
+/* Its record says where what had the name before is, until another record takes its place. */
+int home_find_moved(struct scan *s, char const *name) {
+  int unclear;
+
+  if (!s->unfound || !s->has_home || entry_find(s, name)) return 0;
+  s->unfound = 0;
+  find_one(s, name);
+  unclear = s->unfound;
+  s->unfound = 1;
+  if (unclear) scan_later(s, RETRY_MS);
+  return unclear;
 }
 
 int home_stop_undefined(struct scan *s, char const *name, uint64_t dev, uint64_t ino) {

@@ -27,7 +27,11 @@ int moved_look(struct scan *s, struct entry *e) {
   struct stat st;
 
   if (e->flags & ENTRY_VANISHED) return 1;
-  if (!stat(e->name, &st) ? is_its(e, &st) : is_shortage(errno) || errno == EACCES) return 0;
+  if (stat(e->name, &st) < 0) {
+    if (is_shortage(errno)) return -1;
+    if (errno == EACCES) return 0;
+  } else if (is_its(e, &st))
+    return 0;
   e->flags |= ENTRY_VANISHED;
   scan_later(s, 0); /* which stops it, if it is not back by then */
   return 1;
@@ -70,7 +74,8 @@ static enum inside ask_process(struct entry const *e, uint32_t pid, char buf[PAT
   buf[len] = 0;
   if (buf[0] != '/') return INSIDE;
   if (below) *strrchr(buf, '/') = 0;
-  return !stat(buf, &st) && is_its(e, &st) ? INSIDE_AT : INSIDE;
+  if (stat(buf, &st) < 0) return is_shortage(errno) ? OUTSIDE : INSIDE;
+  return is_its(e, &st) ? INSIDE_AT : INSIDE;
 }
 
 /* Whoever is in it, be it somebody's shell. 1, or 0 with errno. */
@@ -95,13 +100,17 @@ static int ask_everybody(struct entry const *e, char buf[PATH_SIZE]) {
 /* 1, or 0 with errno. Those that we know are in it, or were, are asked first. */
 static int find(struct entry const *e, char buf[PATH_SIZE]) {
   enum inside inside = OUTSIDE;
+  int failed = 0;
 
   for (unsigned i = 0; i < 4 && inside == OUTSIDE; i++) {
     int32_t pid = i < 2 ? e->slot[i].pid : e->slot[i - 2].orphan;
-    if (pid > 0) inside = ask_process(e, (uint32_t)pid, buf);
+    if (pid <= 0) continue;
+    inside = ask_process(e, (uint32_t)pid, buf);
+    if (inside == OUTSIDE && is_shortage(errno)) failed = errno;
   }
   if (inside == INSIDE) return (errno = ENOENT, 0);
-  return inside == INSIDE_AT || ask_everybody(e, buf);
+  if (inside == INSIDE_AT || ask_everybody(e, buf)) return 1;
+  return (errno = failed ? failed : errno, 0);
 }
 
 static int has_died(struct entry const *e) {
@@ -131,17 +140,20 @@ static int is_same(struct stat const *a, struct stat const *b) {
 
 /* Started by the name, the supervisor may have come to another directory than was meant: a
  * logger's to what `log' is there. (Its own may have been exchanged in its place, and nobody
- * recorded its number.) 0 too where that cannot be told, or not yet. */
+ * recorded its number.) 0 too where nobody can tell, or not yet; -1: a call failed. */
 int moved_is_astray(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE], cwd[CWD_SIZE];
   struct stat here, there;
 
   if (e->slot[which].state != SLOT_RUNNING || !(e->flags & ENTRY_VANISHED)) return 0;
   moved_put_cwd((uint32_t)e->slot[which].pid, "", cwd);
-  if (stat(cwd, &here) < 0 || (here.st_dev == s->dev && here.st_ino == s->ino)) return 0;
+  if (stat(cwd, &here) < 0) return -is_shortage(errno);
+  if (here.st_dev == s->dev && here.st_ino == s->ino) return 0;
   if (which == SERVICE) return !is_its(e, &here);
-  return !stat(slot_name(e, which, path), &there) && is_same(&here, &there) &&
-         slot_path(s, e, which, "", path) && !stat(path, &there) && !is_same(&here, &there);
+  if (stat(slot_name(e, which, path), &there) < 0) return -is_shortage(errno);
+  if (!is_same(&here, &there)) return 0;
+  if (!slot_path(s, e, which, "", path) || stat(path, &there) < 0) return -is_shortage(errno);
+  return !is_same(&here, &there);
 }
 
 int moved_is_lost(struct entry const *e, int32_t *pid) {

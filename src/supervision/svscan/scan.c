@@ -141,6 +141,7 @@ void scan_name(struct scan *s, char const *name) {
   if (e && applied.built && is_unfollowed(s, e)) follow_definition(s, e);
   if (e && !look_again(s, e, &v)) return;
   if (v.reason == ENOENT || v.reason == ENAMETOOLONG) return;
+  if (!v.reason && home_find_moved(s, name)) return;
   if (!entry_find(s, name)) take_up(s, name, &v, applied.built);
 }
 

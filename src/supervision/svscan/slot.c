@@ -156,8 +156,9 @@ void slot_start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct stat st;
 
+  /* A scan that is due comes before that; and who cannot be found is not started elsewhere. */
   if (moved_look(s, e) && e->phase == PHASE_ACTIVE && !s->lost) {
-    due_in(s, slot, RETRY_MS); /* the scan that is due comes before that */
+    due_in(s, slot, RETRY_MS);
     return;
   }
   if (which == LOGGER && slot_path(s, e, which, "", path) && stat(path, &st) < 0 &&

@@ -62,10 +62,18 @@ void slot_ask(struct scan *s, struct entry *e, enum which which) {
   struct slot *slot = &e->slot[which];
   struct child supervisor = {.who = {.pid = slot->pid}, .pidfd = slot->pidfd};
   char name[PATH_SIZE];
+  int astray;
 
   if (slot->flags & SLOT_ASKED || (slot->state != SLOT_RUNNING && slot->state != SLOT_FOUND))
     return;
-  if (moved_is_astray(s, e, which)) slot->flags |= SLOT_ASTRAY;
+  astray = moved_is_astray(s, e, which);
+  if (astray < 0) { /* it would leave in good order, and what it was to stop go on */
+    slot->flags |= SLOT_ASKING;
+    slot->moment = deadline_add_ms(clock_now(), RETRY_MS);
+    need_look(s, slot->moment);
+    return;
+  }
+  if (astray) slot->flags |= SLOT_ASTRAY;
   if (slot->state == SLOT_RUNNING && !has_begun(s, e, which)) {
     slot->flags |= SLOT_ASKING;
     slot->looks++;
@@ -165,7 +173,7 @@ static void let_go(struct scan *s, struct entry *e, enum entry_phase phase) {
 }
 
 void entry_stop(struct scan *s, struct entry *e) {
-  if (moved_look(s, e)) moved_search(s, e);
+  if (moved_look(s, e) > 0) moved_search(s, e);
   let_go(s, e, PHASE_GOING);
 }
 

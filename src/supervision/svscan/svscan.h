@@ -224,13 +224,13 @@ extern char const *slot_name(struct entry const *, enum which, char buf[PATH_SIZ
 
 /* moved.c */
 /* Does its name lead to another directory, or nowhere? Then it is ENTRY_VANISHED from now on,
- * and a scan is due, which stops it. */
+ * and a scan is due, which stops it. -1: that cannot be told now. */
 extern int moved_look(struct scan *, struct entry *);
 /* slot_path, of a directory that has vanished also when it was moved. 1, or 0 with errno. */
 extern int moved_path(struct scan *, struct entry *, enum which, char buf[PATH_SIZE]);
 /* The same for what is done with it from now on, if a supervisor of it has died. */
 extern void moved_search(struct scan *, struct entry *);
-/* Is its supervisor in what has taken its name? */
+/* Is its supervisor in what has taken its name? -1: that cannot be told now. */
 extern int moved_is_astray(struct scan *, struct entry *, enum which);
 /* A process' working directory, and more behind it: 32 bytes and more. */
 extern void moved_put_cwd(uint32_t pid, char const *more, char *path);
@@ -299,6 +299,9 @@ extern void home_unrecord(struct scan *, struct entry *);
 /* Where a recorded directory was; 1 only if it still is there. */
 extern int home_recorded_path(struct entry const *, char buf[PATH_SIZE]);
 extern void home_find_vanished(struct scan *);
+/* The same of a name that leads to something new, if there may be such. 1: that cannot be told
+ * now, and is tried again. */
+extern int home_find_moved(struct scan *, char const *name);
 /* Supervisors run in a directory that was built and is not defined any more, and that nobody
  * noted: stop them. 0 when there are none. */
 extern int home_stop_undefined(struct scan *, char const *name, uint64_t dev, uint64_t ino);
