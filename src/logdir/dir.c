@@ -203,6 +203,15 @@ static void take_place(struct logdir *dir, struct logdir *fresh) {
   *dir = *fresh;
 }
 
+/* That nothing can be made in it says that it was removed; how many links it has does not, on
+ * file systems that are made of several (overlayfs). */
+static int is_in_place(struct logdir const *dir) {
+  struct stat ours, there;
+
+  return !stat(dir->path, &there) && !fstat(dir->dirfd, &ours) && there.st_ino == ours.st_ino &&
+         there.st_dev == ours.st_dev;
+}
+
 /* The files are gone with it, and the work on one of them has to end first. Killed before its
  * record moves, its successor finds a directory that is new to the buffer, which begins with
  * what this one has not had at the latest. */
@@ -210,7 +219,7 @@ int logdir_anew(struct logdir *dir, struct logbuf *buf) {
   struct logdir fresh;
   struct stat st;
 
-  if (fstat(dir->dirfd, &st) < 0 || st.st_nlink) return (errno = ENOENT, 0);
+  if (is_in_place(dir)) return (errno = ENOENT, 0);
   dir->archives.count = 0;
   dir->archives.total = dir->state_size = 0;
   if (dir->job.active) {

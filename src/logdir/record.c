@@ -99,17 +99,36 @@ struct logdrops *logbuf_drops(struct logbuf const *buf, struct logrecord const *
   return buf->head->drops + at / sizeof buf->head->records[0];
 }
 
-void logbuf_forget(struct logbuf *buf) {
-  for (unsigned i = 0; i < LOG_ACTIONS_MAX; i++)
-    if (!(buf->claimed & 1u << i)) buf->head->records[i].record.ino = 0;
+static void add_untold(struct logdrops *untold, struct logbuf const *buf,
+                       struct logrecord const *record) {
+  struct logdrops const *drops = logbuf_drops(buf, record);
+
+  if (!record->ino) return;
+  untold->lines += drops->lines;
+  untold->bytes += drops->bytes;
 }
 
-void logbuf_drop_record(struct logbuf *buf, struct logrecord *record) {
-  size_t at = (size_t)((char const *)record - (char const *)buf->head->records);
+struct logdrops logbuf_forget(struct logbuf *buf) {
+  struct logdrops untold = {.lines = 0};
 
+  for (unsigned i = 0; i < LOG_ACTIONS_MAX; i++) {
+    struct logrecord *record = &buf->head->records[i].record;
+    if (buf->claimed & 1u << i) continue;
+    add_untold(&untold, buf, record);
+    record->ino = 0;
+  }
+  return untold;
+}
+
+struct logdrops logbuf_drop_record(struct logbuf *buf, struct logrecord *record) {
+  size_t at = (size_t)((char const *)record - (char const *)buf->head->records);
+  struct logdrops untold = {.lines = 0};
+
+  add_untold(&untold, buf, record);
   logbuf_fence();
   record->ino = 0;
   buf->claimed &= ~(1u << at / sizeof buf->head->records[0]);
+  return untold;
 }
 
 /* At no time does it vanish: others would take it for one that had everything. */

@@ -51,16 +51,17 @@ static int write_chunk(struct logdir *dir, struct logchunk const *chunk,
 }
 
 /* Somebody may have removed or renamed current. Looking costs less than a microsecond, once a
- * second. */
+ * second, and when it could not be written: a deleted file keeps a disk full. */
 static void check_current(struct logdir *dir, uint64_t now) {
   struct stat st;
 
-  if (dir->fd < 0 || now - dir->checked < 1000000000u) return;
+  if (dir->fd < 0 || (dir->checked && now - dir->checked < 1000000000u)) return;
   dir->checked = now;
   if (!fstatat(dir->dirfd, "current", &st, AT_SYMLINK_NOFOLLOW)) {
     if (st.st_ino == dir->ino) return;
   } else if (errno != ENOENT)
     return;
+  if (!logdir_take_back(dir)) return;
   close(dir->fd);
   dir->fd = -1;
 }
@@ -135,7 +136,7 @@ static int write_all(struct logdir *dir, struct logwork *work) {
   /* An old file that cannot be removed is no reason to hold lines up. */
   if (dir->expire && !logdir_expire(dir, lognow(), logsteady())) dir->unremoved = errno;
   for (;;) {
-    if (!dir->written) check_current(dir, work->buf->now);
+    check_current(dir, work->buf->now);
     if (dir->fd < 0 && !logdir_open_current(dir)) return 0;
     if (!dir->written && (dir->rotate || dir->size > dir->limit)) {
       if (dir->size && !logdir_rotate(dir, logbuf_stamp(work->buf, &dir->record->place)))
@@ -159,6 +160,8 @@ static int write_all(struct logdir *dir, struct logwork *work) {
  */
 int logdir_work(struct logdir *dir, struct logwork *work) {
   if (write_all(dir, work)) return 1;
-  if (errno != ENOENT || dir->step != LOGDIR_OPEN || dir->written) return 0;
+  dir->checked = 0;
+  if ((errno != ENOENT && errno != ESTALE) || dir->step != LOGDIR_OPEN || dir->written)
+    return 0;
   return logdir_anew(dir, work->buf) && write_all(dir, work);
 }

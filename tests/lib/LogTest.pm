@@ -14,7 +14,7 @@ use POSIX ();
 use Test::More;
 use Time::HiRes ();
 
-our @EXPORT = qw(work_dir fresh start finish until_true content write_file names mode whole mask
+our @EXPORT = qw(work_dir fresh start finish until_true rests content write_file names mode whole mask
   masked fifo peer log_program nothing_left);
 
 my $source = Cwd::abs_path(__FILE__ =~ s{[^/]*$}{../..}r);
@@ -103,6 +103,19 @@ sub until_true {
     Time::HiRes::sleep(0.005);
   }
   return $value;
+}
+
+# Has it slept, with nothing to do, at so many looks one after the other?
+sub rests {
+  my ($pid) = @_;
+  my ($same, $before) = (0, '');
+  return until_true(sub {
+    my ($state, $used) = content("/proc/$pid/stat") =~ /\) (\S)(?: \S+){10} (\d+ \d+)/;
+    my $now = "$used " . join ' ', content("/proc/$pid/status") =~ /ctxt_switches:\s*(\d+)/g;
+    $same = $state eq 'S' && $now eq $before ? $same + 1 : 0;
+    $before = $now;
+    $same == 20;
+  });
 }
 
 # The wait status; one that does not end in time is killed, which is a failure.

@@ -322,19 +322,6 @@ SKIP: {
   }
 }
 
-# Has it slept, with nothing to do, at so many looks one after the other?
-sub rests {
-  my ($pid) = @_;
-  my ($same, $before) = (0, '');
-  return until_true(sub {
-    my ($state, $used) = content("/proc/$pid/stat") =~ /\) (\S)(?: \S+){10} (\d+ \d+)/;
-    my $now = "$used " . join ' ', content("/proc/$pid/status") =~ /ctxt_switches:\s*(\d+)/g;
-    $same = $state eq 'S' && $now eq $before ? $same + 1 : 0;
-    $before = $now;
-    $same == 20;
-  });
-}
-
 # The list of a directory that has neither was never found done: poll() was asked without end.
 sub test_directory_without {
   chdir fresh('without') or die;

@@ -308,50 +308,11 @@ sub syswrite_some {
   return syswrite $file, 'f' x 4096;
 }
 
-# A directory that was removed held the logger for ever, also when it was there again.
-sub test_removed_directory {
-  for my $how ('', 'killed') {
-    chdir fresh('removed') or die;
-    mkdir 'above';
-    my ($fifo, $feed) = fifo('fifo');
-    sysopen my $buffer, 'buffer', POSIX::O_RDWR | POSIX::O_CREAT or die;
-    truncate $buffer, 40960;
-    my @script = (['s4096', 'n20', 'r10', './above/main', './other'], fd => $fifo, err => "$dir/err", keep => $buffer, env => { LARES_LOGBUF => fileno $buffer });
-    my $run = start(@script);
-    my $number = 0;
-    my $more = sub { $number++; print {$feed} "$number\n" };
-    $more->();
-    ok(until_true(sub { -s 'above/main/current' }), 'it runs');
-    system 'rm', '-rf', 'above/main';
-    ok(until_true(sub { $more->(); -s 'above/main/current' }), 'the directory is made again');
-    ok(until_true(sub { content("$dir/err") =~ /main was removed/ }), 'and that is said');
-    isnt(finish(start(['./above/main'], in => '', err => "$dir/err2")), 0, 'it is locked');
-    system 'rm', '-rf', 'above';
-    ok(until_true(sub { $more->(); content("$dir/err") =~ /bytes are held/ }), 'it cannot be made: lines are held');
-    my $held = $number;
-    $more->() for 1 .. 300;
-    if ($how) {
-      kill 'KILL', $run->{pid};
-      finish($run);
-    }
-    mkdir 'above';
-    $run = start(@script) if $how;
-    ok(until_true(sub { content('above/main/current') =~ /^$number$/m }), "$how: everything is there when it can be");
-    close $feed;
-    is(finish($run), 0, 'it ends');
-    my ($first) = whole('above/main') =~ /^(\d+)/;
-    cmp_ok($first, '<=', $held, 'from what was held on');
-    is(whole('above/main'), join('', map { "$_\n" } $first .. $number), 'nothing lost or doubled');
-    is(whole('other'), join('', map { "$_\n" } 1 .. $number), 'nor elsewhere');
-  }
-}
-
 test_kill_with_buffer();
 test_kill_without();
 test_bound();
 test_full_disk();
 test_dropping();
 test_dropping_behind_compressed();
-test_removed_directory();
 nothing_left();
 done_testing();

@@ -131,13 +131,14 @@ extern void logbuf_reset(struct logbuf *); /* forgets what the file holds */
  * the next turn; 1: it is done, was done before, or cannot be. */
 extern int logbuf_grow(struct logbuf *);
 /* The record of the directory, an earlier process's if there is one (found = 1), or 0 with
- * E2BIG. After all directories were asked for, logbuf_forget drops the records of others. */
+ * E2BIG. After all directories were asked for, logbuf_forget drops the records of others:
+ * what they had dropped and had not told yet. */
 extern struct logrecord *logbuf_record(struct logbuf *, uint64_t dev, uint64_t ino, int *found);
-extern void logbuf_forget(struct logbuf *);
+extern struct logdrops logbuf_forget(struct logbuf *);
 /* Later on: a new directory begins with what not every other one has had; and an old one goes.
  */
 extern void logbuf_find_start(struct logbuf *);
-extern void logbuf_drop_record(struct logbuf *, struct logrecord *);
+extern struct logdrops logbuf_drop_record(struct logbuf *, struct logrecord *);
 /* What its action has dropped and not told yet. */
 extern struct logdrops *logbuf_drops(struct logbuf const *, struct logrecord const *);
 /* All before next is dropped: so much more that the second record's action has to tell, which

@@ -156,6 +156,7 @@ static void look_after(struct logger const *logger, struct jobs *jobs, struct lo
     outcome_settle(jobs, dir);
   }
   if (dir->unprocessed != jobs->told) outcome_say_unprocessed(jobs, dir);
+  if (jobs->ready && dir->job.cancelled) jobs->retry = DEADLINE_NEVER; /* somebody waits */
   if (jobs->retry.ns != DEADLINE_NEVER.ns) {
     if (!deadline_passed(jobs->retry, clock_now())) return;
     jobs->retry = DEADLINE_NEVER;

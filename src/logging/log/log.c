@@ -78,12 +78,17 @@ static void open_buffer(struct logger *logger) {
   if (!logbuf_anonymous(&logger->buf)) strerr_diefusys(EXIT_SYSTEM, "allocate");
 }
 
+static void pass(int sig) {
+  (void)sig;
+}
+
 /* First of all: HUP or ALRM while a large directory is looked through must not end us, and
  * waits until it has been. TERM and INT may, since nothing was read yet. (selfpipe_init()
  * unblocks what somebody else has blocked.) */
 static void hold_signals(struct logger *logger, sigset_t *set) {
-  sig_restore(SIGALRM);
-  sig_restore(SIGHUP);
+  /* Who was blocked by whoever started us may be pending, and is let through in between. */
+  sig_catch(SIGALRM, &pass);
+  sig_catch(SIGHUP, &pass);
   sigemptyset(set);
   sigaddset(set, SIGALRM);
   sigaddset(set, SIGHUP);
@@ -205,8 +210,10 @@ static int finish(struct logger *logger) {
   if (!logger->give_up) logbuf_finish_line(&logger->buf);
   while (!output_write(logger) && !logger->give_up) {
     struct pollfd fds[1 + LOG_ACTIONS_MAX] = {{.fd = logger->signals, .events = POLLIN}};
-    clock_poll(fds, 1 + output_poll(logger, fds + 1), output_due(logger));
+    clock_poll(fds, 1 + output_poll(logger, fds + 1),
+               deadline_earlier(output_due(logger), jobs_due(logger)));
     if (fds[0].revents) handle_signals(logger);
+    jobs_work(logger); /* a directory may wait for the end of one */
   }
   jobs_finish(logger, &handle_signals);
   output_close(logger);

@@ -93,6 +93,8 @@ extern void output_open(struct logger *);
 extern struct logrecord *output_record(struct target const *);
 /* For an action of the plan: how many before it are of its kind. */
 extern unsigned output_number(struct plan const *, unsigned which);
+/* What was dropped for who is gone. */
+extern void output_say_untold(struct logger const *, struct logdrops);
 /* Streams that go to the same descriptor take turns. */
 extern void output_join(struct target *, unsigned count);
 /* The action has had everything that was read, or may drop what it has not had. */

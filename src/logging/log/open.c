@@ -10,6 +10,7 @@
 #include <skalibs/strerr.h>
 
 #include <lares/exitcode.h>
+#include <lares/report.h>
 
 /* Its lock may be our own: a directory that the script names twice. */
 static void cannot_open_dir(struct logger const *logger, unsigned which) {
@@ -71,13 +72,22 @@ void output_join(struct target *targets, unsigned count) {
         stream_join(&targets[which].stream, &targets[i].stream);
 }
 
+void output_say_untold(struct logger const *logger, struct logdrops untold) {
+  char lines[REPORT_NUMBER], bytes[REPORT_NUMBER];
+
+  if (!untold.bytes) return;
+  say_warning(logger, report_number(lines, (int64_t)untold.lines), " lines, ",
+              report_number(bytes, (int64_t)untold.bytes),
+              " bytes, were dropped, and the log that was to tell it is not written any more");
+}
+
 void output_open(struct logger *logger) {
   char const *service = getenv("LARES_NAME");
 
   for (unsigned i = 0; i < logger->plan->script.action_count; i++)
     open_one(logger, i);
   output_join(logger->targets, logger->plan->script.action_count);
-  logbuf_forget(&logger->buf);
+  output_say_untold(logger, logbuf_forget(&logger->buf));
   logbuf_resume(&logger->buf);
   logger->work = (struct logwork){.buf = &logger->buf,
                                   .script = &logger->plan->script,

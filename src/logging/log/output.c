@@ -56,6 +56,7 @@ static void begin_failing(struct logger *logger, struct target *target, int erro
     report_error("nobody reads ", name_of(target), " any more; lines for it are left out");
     return;
   }
+  target->waiting = 0; /* poll() says of such a reader that it can take more */
   if (!target->failing) {
     say_failing(logger, target, error);
     target->since = now;

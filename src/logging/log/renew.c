@@ -162,7 +162,7 @@ static void close_target(struct logger *logger, struct target *target) {
     free(target->dir.archives.ring);
   } else
     stream_close(&target->stream);
-  if (record) logbuf_drop_record(&logger->buf, record);
+  if (record) output_say_untold(logger, logbuf_drop_record(&logger->buf, record));
 }
 
 static int is_among(struct target const *target, struct target const *others, unsigned count) {
