@@ -47,17 +47,17 @@ static int ask_proc(struct identity const *who, int pidfd, int32_t *wstat) {
 
 /* Opened only now: where it is the first, it came into being while the others were asked. */
 static int ask_note(struct identity const *who, char const *note, int32_t *wstat) {
-  int fd = note ? open(note, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW) : -1, known;
-  struct identity_record r;
+  int fd = note ? open(note, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW) : -1, known = 0;
 
   if (fd < 0) return 0;
-  known = identity_record_read(fd, &r);
+  for (unsigned i = 0; i < IDENTITY_WRITERS && !known; i++) {
+    struct identity_record r;
+    known = identity_note_read(fd, (enum identity_writer)i, &r) && r.state == IDENTITY_EXITED &&
+            r.wstat != WSTAT_UNKNOWN && identity_equal(&r.who, who);
+    if (known) *wstat = r.wstat;
+  }
   close(fd);
-  if (!known) return 0;
-  if (r.state != IDENTITY_EXITED || r.wstat == WSTAT_UNKNOWN) return 0;
-  if (!identity_equal(&r.who, who)) return 0;
-  *wstat = r.wstat;
-  return 1;
+  return known;
 }
 
 int32_t identity_wstat(struct identity const *who, int pidfd, char const *note) {

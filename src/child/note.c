@@ -65,8 +65,8 @@ int note_lives(struct child_abilities const *a, char const *dir) {
   return proof != IDENTITY_GONE;
 }
 
-enum note note_leave(struct child_abilities const *a, char const *dir, pid_t pid,
-                     int32_t wstat) {
+enum note note_leave(struct child_abilities const *a, char const *dir,
+                     enum identity_writer writer, pid_t pid, int32_t wstat) {
   struct identity_record r;
   int fd, ok;
 
@@ -77,7 +77,7 @@ enum note note_leave(struct child_abilities const *a, char const *dir, pid_t pid
   r.wstat = wstat;
   fd = open_file(dir, "supervise/exit", O_WRONLY | O_CREAT);
   if (fd < 0) return NOTE_FAILED;
-  ok = identity_record_write(fd, &r);
+  ok = identity_note_write(fd, writer, &r);
   close_keeping_errno(fd);
   return ok ? NOTE_LEFT : NOTE_FAILED;
 }

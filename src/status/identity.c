@@ -110,6 +110,14 @@ int identity_record_write(int fd, struct identity_record const *r) {
   return write_at(fd, r, 0);
 }
 
+int identity_note_write(int fd, enum identity_writer writer, struct identity_record const *r) {
+  return write_at(fd, r, (off_t)writer * IDENTITY_RECORD_SIZE);
+}
+
+int identity_note_read(int fd, enum identity_writer writer, struct identity_record *out) {
+  return read_at(fd, out, (off_t)writer * IDENTITY_RECORD_SIZE);
+}
+
 int identity_record_end(int fd, struct identity_record const *r) {
   char packed[2 * IDENTITY_RECORD_SIZE];
   ssize_t put;

@@ -66,7 +66,7 @@ subtest 'a service that ends while its supervisor and the scanner are dead' => s
         kill9($before->{pid});
         wait_for { !process_info($old) && !process_info($before->{pid}) } 'both reaped';
         my $note = file_text("$scan/$name/supervise/exit") // '';
-        is(join(' ', unpack 'x3 C x4 l> l>', $note), "2 $before->{pid} 9", "$name: the note says who and how");
+        is(join(' ', unpack 'x64 x3 C x4 l> l>', $note), "2 $before->{pid} 9", "$name: the note says who and how");
         kill 'CONT', $scanner;
         my $after = wait_state("$scan/$name", state => 'up', starts => $before->{starts} + 1);
         is($after->{wstat}, 9, "$name: started again, how it ended is known");
@@ -136,7 +136,7 @@ subtest 'a vanished service' => sub {
     kill9($old);
     kill9($web);
     wait_for { !process_info($web) } 'its end';
-    is(join(' ', unpack 'x3 C x4 l> l>', file_text("$def/web/supervise/exit") // ''), "2 $web 9", 'the note is where it is');
+    is(join(' ', unpack 'x64 x3 C x4 l> l>', file_text("$def/web/supervise/exit") // ''), "2 $web 9", 'the note is where it is');
     kill 'CONT', $scanner;
     wait_for { said($scan, qr/`web' has gone/) } 'it to go';
     is(stop_scanner($init), 0, 'stop');

@@ -43,6 +43,21 @@ int __wrap_sys_pidfd_send_signal(int pidfd, int sig, unsigned flags) {
   return __real_sys_pidfd_send_signal(pidfd, sig, flags);
 }
 
+/* lares-init has read `child` when that told of the first, and is slow; meanwhile the next one
+ * was started, orphaned, and noted by the scanner. */
+static void test_late_note(struct identity const *who) {
+  struct identity_record first = {.state = IDENTITY_EXITED, .who = *who, .wstat = 256};
+  struct identity_record next = {.state = IDENTITY_EXITED, .who = *who, .wstat = SIGKILL};
+  int fd = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+  first.who.start++;
+  need(fd >= 0 && identity_note_write(fd, IDENTITY_BY_SCANNER, &next));
+  need(identity_note_write(fd, IDENTITY_BY_INIT, &first));
+  close(fd);
+  is_int(identity_wstat(&next.who, -1, file), SIGKILL, "a late note covers no other");
+  is_int(identity_wstat(&first.who, -1, file), 256, "... and is found, too");
+}
+
 int main(void) {
   char const *base = getenv("TMPDIR");
   struct child_abilities abilities;
@@ -79,6 +94,9 @@ int main(void) {
   is_int(identity_wstat(&who, pidfd, file), SIGTERM,
          "a note that comes while it is asked for is found");
   ok(child_peek(pid, &note.wstat) < 0, "... of one that was reaped meanwhile");
+  who.start = 1;
+  who.inode = 0;
+  test_late_note(&who);
   unlink(file);
   rmdir(place);
   return tap_done();

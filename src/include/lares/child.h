@@ -126,8 +126,8 @@ extern int note_lives(struct child_abilities const *, char const *dir);
 enum note { NOTE_LEFT, NOTE_NOT_ITS, NOTE_FAILED };
 /* NOTE_NOT_ITS: pid is not what is on record there as running. NOTE_FAILED: errno. pid is ours
  * and not reaped yet. */
-extern enum note note_leave(struct child_abilities const *, char const *dir, pid_t pid,
-                            int32_t wstat);
+extern enum note note_leave(struct child_abilities const *, char const *dir,
+                            enum identity_writer, pid_t pid, int32_t wstat);
 
 /* --- starting -------------------------------------------------------------------------------
  */

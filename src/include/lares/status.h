@@ -41,7 +41,8 @@ extern int status_is_blank(int fd);
 extern char const *status_trouble(int error);
 
 /* One running instance and how it ended; in `child` written by the instance itself before it
- * becomes the service, in `exit` by the scanner, in `lock` by the holder about itself. */
+ * becomes the service, in `exit` by the scanner or lares-init, in `lock` by the holder about
+ * itself. */
 struct identity_record {
   uint8_t state; /* enum identity_state */
   uint8_t role;  /* enum machine_role */
@@ -65,6 +66,11 @@ extern int identity_record_write(int fd, struct identity_record const *);
 #define IDENTITY_CHILD_SIZE (3 * IDENTITY_RECORD_SIZE)
 extern int identity_record_end(int fd, struct identity_record const *);
 extern int identity_record_last_end(int fd, struct identity_record *);
+/* `exit`, 128 bytes: the note of each who may leave one has a place of its own. One of them may
+ * come to write what it has read long before, behind the other's note of the next instance. */
+enum identity_writer { IDENTITY_BY_SCANNER, IDENTITY_BY_INIT, IDENTITY_WRITERS };
+extern int identity_note_write(int fd, enum identity_writer, struct identity_record const *);
+extern int identity_note_read(int fd, enum identity_writer, struct identity_record *);
 /* The main process of a daemon that has gone into the background, and the forking record of the
  * one that launched it. */
 extern int identity_record_settle(int fd, struct identity_record const *main,

@@ -26,7 +26,8 @@ struct search {
 static void try_directory(struct search *search, char const *dir) {
   char control[PATH_SIZE];
 
-  switch (note_leave(&search->init->abilities, dir, search->pid, search->wstat)) {
+  switch (
+      note_leave(&search->init->abilities, dir, IDENTITY_BY_INIT, search->pid, search->wstat)) {
   case NOTE_LEFT:
     search->init->unnoted = 0;
     break;

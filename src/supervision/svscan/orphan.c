@@ -73,7 +73,7 @@ static void leave_note(struct scan *s, struct entry *e, enum which which, int32_
   char dir[PATH_SIZE];
 
   if (!slot_path(s, e, which, "", dir)) return;
-  switch (note_leave(&s->abilities, dir, pid, wstat)) {
+  switch (note_leave(&s->abilities, dir, IDENTITY_BY_SCANNER, pid, wstat)) {
   case NOTE_LEFT:
     trouble_over(s, TROUBLE_NOTE);
     break;
