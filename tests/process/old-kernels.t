@@ -126,6 +126,8 @@ for my $case ([ 'without /proc', 'mount -t tmpfs none /proc || exit 99' ], [ "wi
     my ($what, $first) = @$case;
     SKIP: {
         my @apart = ('unshare', '--mount', '--pid', '--fork', '--kill-child', 'sh', '-c');
+        # Its leak checker is told by /proc/self/environ to be quiet, and fails.
+        skip 'AddressSanitizer does not work without /proc', 4 if $ENV{LARES_SANITIZE} && $what eq 'without /proc';
         my $try = eval { run([ @apart, $first ]) };
         skip "no namespaces, or mounting is refused: " . ($try ? $try->{err} : $@), 4 if !$try || $try->{exit} // 1;
         my ($scan) = new_scan();

@@ -104,10 +104,14 @@ subtest 'without /proc' => sub {
         is($r->{exit}, 111, 'no lares-supervise is found: exit code 111');
         like($r->{err}, qr/unable to find lares-supervise: No such file or directory; give -b DIR$/, '... and what helps');
     }
-    my $scanner = spawn([@hidden, '-b', build_dir() . '/bin', $scan], stderr => "$scan/../said");
-    ok(eval { wait_for { listens($scan) } 'a scanner' }, '... and that does help') or diag(said_text($scan));
-    is(stop_scanner($scanner), 0, 'stopped');
-    no_processes_left();
+  SKIP: {
+        # Its leak checker is told by /proc/self/environ to be quiet, and fails.
+        skip 'AddressSanitizer does not work without /proc', 3 if $ENV{LARES_SANITIZE};
+        my $scanner = spawn([@hidden, '-b', build_dir() . '/bin', $scan], stderr => "$scan/../said");
+        ok(eval { wait_for { listens($scan) } 'a scanner' }, '... and that does help') or diag(said_text($scan));
+        is(stop_scanner($scanner), 0, 'stopped');
+        no_processes_left();
+    }
 };
 
 done_testing();
