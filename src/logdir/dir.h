@@ -38,6 +38,8 @@ extern int logdir_fail_entry(struct logdir *, char const *name, enum logdir_step
 /* If the directory itself was removed: what has its path now takes its place, made if there is
  * none, with its place in the input. Otherwise ENOENT. */
 extern int logdir_anew(struct logdir *, struct logbuf *);
+/* Does a file of that size end within a line? */
+extern int logdir_is_torn(int fd, uint64_t size);
 /* Removes what is too much and opens current. */
 extern int logdir_open_current(struct logdir *);
 /* Makes a file of that name an archive; nothing if there is none. */

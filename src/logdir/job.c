@@ -241,12 +241,6 @@ static int give_name(struct logdir *dir, char const *to) {
   return 1;
 }
 
-static int ends_in_line(int fd, uint64_t size) {
-  char last = '\n';
-
-  return size && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
-}
-
 static int replace(struct logdir *dir, struct archive *archive, struct stat const *st) {
   struct archive made = *archive;
   char from[ARCHIVE_NAME + 1], to[ARCHIVE_NAME + 1];
@@ -254,7 +248,7 @@ static int replace(struct logdir *dir, struct archive *archive, struct stat cons
   archive_name(from, archive);
   if (dir->job.packing) {
     made.packing = dir->job.made;
-    made.torn = (uint8_t)ends_in_line(dir->job.in, archive->size);
+    made.torn = (uint8_t)logdir_is_torn(dir->job.in, archive->size);
   } else
     made.kind = 's';
   made.size = (uint64_t)st->st_size;

@@ -66,14 +66,20 @@ static void check_current(struct logdir *dir, uint64_t now) {
   dir->fd = -1;
 }
 
+int logdir_is_torn(int fd, uint64_t size) {
+  char last = '\n';
+
+  return size && pread(fd, &last, 1, (off_t)size - 1) == 1 && last != '\n';
+}
+
 /* The line before a notice may be there in part: of a long one, or because it could not be
  * taken back. Of a file that was compressed before our time nobody knows: rather a line with
  * nothing in it than one with two in it. JSON has no lines in part. */
 static int ends_in_line(struct logdir const *dir) {
   struct archives const *archives = &dir->archives;
-  char name[ARCHIVE_NAME + 1] = "current", last = '\n';
+  char name[ARCHIVE_NAME + 1] = "current";
   uint64_t size = dir->size;
-  int fd;
+  int fd, torn;
 
   if (!size && archives->count) {
     struct archive const *newest = archives_at(archives, archives->count - 1);
@@ -84,9 +90,9 @@ static int ends_in_line(struct logdir const *dir) {
   if (!size) return 0;
   fd = openat(dir->dirfd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return 0;
-  if (pread(fd, &last, 1, (off_t)size - 1) != 1) last = '\n';
+  torn = logdir_is_torn(fd, size);
   close(fd);
-  return last != '\n';
+  return torn;
 }
 
 static void build_notice(struct logdir const *dir, struct logchunk *chunk,

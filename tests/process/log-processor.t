@@ -162,7 +162,7 @@ sub below {
 
 # A stopped process between kept the logger for ever, from its next file, from other words and from its end.
 sub test_stopped_worker {
-  my %cases = ( # what the program does, what the logger is told
+  my %cases = ( # what the program does, which never ends by itself (sleep), and what the logger is told
     'its time is over' => ['kill -STOP $PPID; cat'],
     'a second TERM' => ['kill -STOP $PPID; exec sleep 12345', 'TERM', 'TERM'],
     'HUP' => ['test -e ../once && exec cat; >../once; kill -STOP $PPID; exec sleep 12345', 'HUP'],

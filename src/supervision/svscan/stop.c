@@ -58,6 +58,12 @@ static int has_begun(struct scan *s, struct entry *e, enum which which) {
   return slot_listens(s, e, which);
 }
 
+static void ask_in(struct scan *s, struct slot *slot, uint32_t ms) {
+  slot->flags |= SLOT_ASKING;
+  slot->moment = deadline_add_ms(clock_now(), ms);
+  need_look(s, slot->moment);
+}
+
 void slot_ask(struct scan *s, struct entry *e, enum which which) {
   struct slot *slot = &e->slot[which];
   struct child supervisor = {.who = {.pid = slot->pid}, .pidfd = slot->pidfd};
@@ -68,17 +74,13 @@ void slot_ask(struct scan *s, struct entry *e, enum which which) {
     return;
   astray = moved_is_astray(s, e, which);
   if (astray < 0) { /* it would leave in good order, and what it was to stop go on */
-    slot->flags |= SLOT_ASKING;
-    slot->moment = deadline_add_ms(clock_now(), RETRY_MS);
-    need_look(s, slot->moment);
+    ask_in(s, slot, RETRY_MS);
     return;
   }
   if (astray) slot->flags |= SLOT_ASTRAY;
   if (slot->state == SLOT_RUNNING && !has_begun(s, e, which)) {
-    slot->flags |= SLOT_ASKING;
     slot->looks++;
-    slot->moment = deadline_add_ms(clock_now(), FIRST_ASK_MS);
-    need_look(s, slot->moment);
+    ask_in(s, slot, FIRST_ASK_MS);
     return;
   }
   slot->flags = (uint8_t)((slot->flags & ~SLOT_ASKING) | SLOT_ASKED);
