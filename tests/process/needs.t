@@ -434,6 +434,29 @@ subtest 'a name of 255 bytes whose registration says something else' => sub {
     finish();
 };
 
+# Between a child's birth and its execve() it has a copy of each of the supervisor's descriptors.
+subtest 'what is waited for no more does not wake while a child has its FIFO' => sub {
+    begin();
+    service('db');
+    service('app', needs => [qw(db late)]);
+    $scanner = scanner($scan);
+    is_up('db');
+    my $over = wait_for { supervisor('app') } 'a supervisor';
+    my ($arrivals) = wait_for {
+        my $fds = fds_of($over);
+        grep { $fds->{$_} =~ m{/\.lares/event/} } keys %$fds
+    } 'it to wait for what is not there';
+    my $copy = duplicate_fd($over, $arrivals);
+    if (defined $copy) {
+        is(epoll_targets($over), 2, 'db is listened to, and the scanner');
+        service('late');
+        is_up('app');
+        is(epoll_targets($over), 2, 'db and late, though somebody has what the supervisor had of the scanner');
+        POSIX::close($copy);
+    } else { diag('skipped: no pidfd_getfd(2) here') }
+    finish();
+};
+
 subtest 'who needs nothing pays nothing' => sub {
     begin();
     service('alone');

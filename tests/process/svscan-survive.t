@@ -136,6 +136,31 @@ subtest 'found without a pidfd' => sub {
     no_processes_left();
 };
 
+# Between a child's birth and its execve(), which can be long on a busy machine, it has a copy of each of the
+# scanner's descriptors: epoll goes on telling of one that the scanner has only closed.
+subtest 'the end of a found supervisor is not told again and again while a child has its pidfd' => sub {
+    my ($scan, $def) = new_scan();
+    link_service($scan, $def, 'a');
+    my $scanner = scanner($scan);
+    my @before  = both_up("$scan/a");
+    stop_scanner($scanner, 'QUIT');
+    $scanner = scanner($scan);
+    wait_for { said($scan, qr/found supervisor of `a.*running/) >= 2 } 'both found';
+    my $fds  = fds_of($scanner);
+    my @copy = map { duplicate_fd($scanner, $_) } grep { $fds->{$_} =~ /pidfd/ } keys %$fds;
+    if (@copy == 2 && defined $copy[0]) {
+        is(epoll_targets($scanner), 2, 'their ends are listened to');
+        my $over = supervisors();
+        kill9($_) for values %$over;
+        wait_for { my $now = supervisors(); !grep { ($now->{$_} // $over->{$_}) == $over->{$_} } keys %$over } 'two others';
+        is(epoll_targets($scanner), 0, 'no more, though somebody has what the scanner had');
+        POSIX::close($_) for @copy;
+    } else { diag('skipped: no pidfd, or no pidfd_getfd(2), here') }
+    is_deeply([both_up("$scan/a")], \@before, 'nothing is restarted');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
 subtest 'found of daemontools' => sub {
     my ($root, $reason) = unpacked_peer('daemontools');
     plan skip_all => $reason if !$root;

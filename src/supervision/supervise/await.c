@@ -32,7 +32,7 @@ static void forget_arrivals(struct supervisor *s) {
   int home;
 
   if (n->arrivals < 0) return;
-  close(n->arrivals);
+  needs_deafen(s, n->arrivals);
   n->arrivals = -1;
   home = open(n->scan, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (home < 0) return;

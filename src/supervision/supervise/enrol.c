@@ -98,7 +98,7 @@ void need_drop(struct supervisor *s, struct need *n) {
   char path[sizeof DIR_RECORDED + 1 + PATH_NAME_MAX] = DIR_RECORDED "/";
 
   need_withdraw(s, n);
-  need_leave_place(n);
+  need_leave_place(s, n);
   strcat(path, n->name);
   if (n->recorded && unlink(path) < 0 && errno != ENOENT)
     need_unable(s, "forget in " DIR_RECORDED " the need for", n->name);

@@ -40,20 +40,31 @@ void need_unable(struct supervisor *s, char const *what, char const *name) {
   look_again(s);
 }
 
+/* Closing alone is not enough: a child that has not got past execve() has a descriptor of it,
+ * too, and as long as that is open it would wake us. */
+void needs_deafen(struct supervisor const *s, int fd) {
+#ifdef __linux__
+  if (s->needs.epoll >= 0) (void)epoll_ctl(s->needs.epoll, EPOLL_CTL_DEL, fd, 0);
+#else
+  (void)s;
+#endif
+  close(fd);
+}
+
 /* --- where it is -----------------------------------------------------------------------------
  */
 
-static void forget_place(struct need *n) {
-  if (n->events >= 0) close(n->events);
+static void forget_place(struct supervisor const *s, struct need *n) {
+  if (n->events >= 0) needs_deafen(s, n->events);
   if (n->dir >= 0) close(n->dir);
   n->events = n->dir = -1;
   n->fifo[0] = 0;
   n->registered = 0;
 }
 
-void need_leave_place(struct need *n) {
+void need_leave_place(struct supervisor const *s, struct need *n) {
   if (n->dir >= 0) event_unsubscribe_at(n->dir, "event", n->fifo);
-  forget_place(n);
+  forget_place(s, n);
 }
 
 /* Or another one has just done it. */
@@ -148,7 +159,7 @@ void need_find(struct supervisor *s, struct need *n) {
   }
   if (dir < 0) {
     if (n->dir >= 0) need_withdraw(s, n);
-    need_leave_place(n);
+    need_leave_place(s, n);
     if (n->kind == NEED_ORDER) n->stand = NEED_MET; /* not about to be there */
     return;
   }
@@ -156,7 +167,7 @@ void need_find(struct supervisor *s, struct need *n) {
     close(dir);
   else {
     if (n->dir >= 0) need_withdraw(s, n);
-    need_leave_place(n);
+    need_leave_place(s, n);
     n->dir = dir;
     n->dev = st.st_dev;
     n->ino = st.st_ino;

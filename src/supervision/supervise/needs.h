@@ -123,7 +123,9 @@ extern void need_withdraw(struct supervisor *, struct need *);
 /* Withdraw, and forget it. */
 extern void need_drop(struct supervisor *, struct need *);
 extern void need_enrol(struct supervisor *, struct need *);
-extern void need_leave_place(struct need *);
+extern void need_leave_place(struct supervisor const *, struct need *);
+/* Closes what our epoll instance listens to. */
+extern void needs_deafen(struct supervisor const *, int fd);
 /* Say what is impossible (errno), and try again in a moment. */
 extern void need_unable(struct supervisor *, char const *what, char const *name);
 

@@ -72,8 +72,14 @@ static int wait_for_pidfd(struct scan *s, struct entry const *e, enum which whic
 }
 #endif
 
-void found_forget(struct slot *slot) {
-  if (slot->pidfd >= 0) close(slot->pidfd);
+/* Closing alone is not enough: a child that has not got past execve() has a descriptor of it,
+ * too, and as long as that is open the end would be told again and again. */
+void found_forget(struct scan const *s, struct slot *slot) {
+  if (slot->pidfd < 0) return;
+#ifdef __linux__
+  if (s->epoll >= 0) (void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, slot->pidfd, 0);
+#endif
+  close(slot->pidfd);
   slot->pidfd = -1;
 }
 
@@ -90,7 +96,7 @@ static void use_pidfd(struct scan *s, struct entry *e, enum which which, int pid
 
   slot->pidfd = pidfd;
   if (pidfd >= 0 && (!is_affordable(pidfd) || !wait_for_pidfd(s, e, which, pidfd)))
-    found_forget(slot);
+    found_forget(s, slot);
   slot->moment = DEADLINE_NEVER;
   if (slot->pidfd >= 0) return;
   slot->moment = deadline_add_ms(clock_now(), RETRY_MS);

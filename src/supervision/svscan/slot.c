@@ -237,7 +237,7 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
   if (slot->deaths < UINT8_MAX) slot->deaths++;
   delay = astray ? 0 : child_restart_delay(slot->deaths, wstat);
   if (pid) pid_remove(s, e, which, pid);
-  found_forget(slot);
+  found_forget(s, slot);
   slot->pid = 0;
   /* Whether another one has the lock is asked only of who found that out: a new supervisor in
    * place of one that died needs no descriptor of ours. */

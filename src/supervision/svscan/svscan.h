@@ -244,7 +244,7 @@ extern enum probe found_probe(struct scan *, struct entry *, enum which);
 extern int found_dead(struct scan *, struct entry *, enum which);
 extern void found_read(struct scan *);
 extern void found_look(struct scan *, struct entry *, enum which);
-extern void found_forget(struct slot *);
+extern void found_forget(struct scan const *, struct slot *);
 
 /* orphan.c */
 extern void orphan_reap_all(struct scan *);

@@ -5,8 +5,9 @@ package Lares::Proc;
 use strict;
 use warnings;
 use Exporter 'import';
+use POSIX ();
 
-our @EXPORT = qw(descendants process_info fds_of fds_at_rest slept);
+our @EXPORT = qw(descendants process_info fds_of fds_at_rest slept duplicate_fd epoll_targets);
 
 # A hash of pid ppid pgid sid state start name command, or undef when there is no such process.
 sub process_info {
@@ -59,6 +60,30 @@ sub fds_of {
     opendir my $dir, "/proc/$pid/fd" or return undef;
     my %fds = map { $_ => readlink("/proc/$pid/fd/$_") } grep { /^\d+$/ } readdir $dir;
     return { map { $_ => $fds{$_} } grep { defined $fds{$_} } keys %fds };
+}
+
+# Another process' descriptor, open here, too, as it is in a child that has not got past execve();
+# undef where the kernel does not give it (before 5.6, or not root).
+use constant { SYS_pidfd_open => 434, SYS_pidfd_getfd => 438 };
+sub duplicate_fd {
+    my ($pid, $fd) = @_;
+    my $process = syscall SYS_pidfd_open, 0 + $pid, 0;
+    return undef if $process < 0;
+    my $copy = syscall SYS_pidfd_getfd, $process, 0 + $fd, 0; # a string would be passed by its address
+    POSIX::close($process);
+    return $copy < 0 ? undef : $copy;
+}
+
+# How many descriptors the epoll instances of a process listen to.
+sub epoll_targets {
+    my ($pid) = @_;
+    my $fds = fds_of($pid) || {};
+    my $count = 0;
+    for my $fd (grep { $fds->{$_} =~ /eventpoll/ } keys %$fds) {
+        open my $info, '<', "/proc/$pid/fdinfo/$fd" or next;
+        $count += grep { /^tfd:/ } <$info>;
+    }
+    return $count;
 }
 
 # Asleep, and how often it has been; '' when it is not.
