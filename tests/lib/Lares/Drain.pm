@@ -69,11 +69,12 @@ sub account {
     my ($dir) = @_;
     my ($scan, $name) = $dir =~ m{(.*)/([^/]+)$};
     my @wrote = unpack 'Q*', file_text("$scan/../$name.tally") // '';
-    my @want  = map { my $life = $_; map { "$name $life $_" } 0 .. $wrote[$life] - 1 } 0 .. $#wrote;
     my @have  = log_lines($dir);
-    my (%seen, %wanted);
+    my %seen;
     $seen{$_}++ for @have;
-    $wanted{$_} = 1 for @want;
+    # One that was killed can have written a line that it had no time to count.
+    $seen{"$name $_ $wrote[$_]"} and $wrote[$_]++ for 0 .. $#wrote;
+    my @want  = map { my $life = $_; map { "$name $life $_" } 0 .. $wrote[$life] - 1 } 0 .. $#wrote;
     my $missing = grep { !$seen{$_} } @want;
     my $doubled = grep { $_ > 1 } values %seen;
     # Those that are there, in their order.
