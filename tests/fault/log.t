@@ -24,8 +24,7 @@ sub start {
 # Past the point of no return: what it reads has an own description.
 sub begun {
     my ($s) = @_;
-    my ($blocked) = (file_text("/proc/$s->{pid}/status") // '') =~ /^SigBlk:\s*(\S+)/m;
-    return $blocked && hex(substr $blocked, -4) & 1 << POSIX::SIGTERM() - 1;
+    return blocks_term($s->{pid});
 }
 
 sub get_there {

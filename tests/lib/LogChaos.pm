@@ -13,6 +13,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 use Fcntl;
+use Lares::Proc 'blocks_term';
 use LogTest;
 use LogTrace;
 use POSIX qw(WNOHANG);
@@ -125,8 +126,6 @@ sub place_of {
 
 # --- one life -----------------------------------------------------------------------------------
 
-sub fill { my ($disk) = @_; open my $out, '>>:raw', "$disk/filler" or return; for my $size (4096, 1) { 1 while syswrite $out, 'f' x $size } }
-
 # The last one has to write everything, and nobody is in its way.
 sub draw {
   my ($c, $last) = @_;
@@ -169,7 +168,7 @@ sub step {
     sysseek $c->{board}, 0, 0;
     syswrite $c->{board}, pack 'q', 1e9 * one_of(0, 1, 3600, DAY, -1, -3600, -(DAY));
   }
-  elsif ($what < 0.8) { fill($c->{disk}) if $c->{mounted} }
+  elsif ($what < 0.8) { eval { fill_disk("$c->{disk}/filler") } if $c->{mounted} } # as full as can be: no room for an empty one
   elsif ($what < 0.85) { unlink "$c->{disk}/filler" }
   else { Time::HiRes::sleep(rand() < 0.2 ? 0.2 : rand 0.03) } # programs take their time
 }
@@ -205,7 +204,7 @@ sub one_life {
   until_true(sub { ($pid) = pids_below($run->{pid}); $pid && content("/proc/$pid/comm") =~ /^lares-log/ });
   # Before it catches signals only KILL is for it.
   my $ready = $last || rand() < 0.85;
-  until_true(sub { my ($blocked) = content("/proc/$pid/status") =~ /^SigBlk:\s*(\S+)/m; $blocked && hex(substr $blocked, -4) & 0x4000 }) if $ready;
+  until_true(sub { blocks_term($pid) }) if $ready;
   for (1 .. 3 + rand 25) { step($c, $ready ? $pid : 0) }
   my ($status, $due) = end_life($c, $run, $pid, $last, $ready);
   # It may trip over the death of somebody it was about to let go on.

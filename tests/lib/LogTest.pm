@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes ();
 
 our @EXPORT = qw(work_dir fresh start finish until_true rests content write_file names mode whole mask
-  masked fifo peer log_program nothing_left);
+  masked fifo fill_disk peer log_program nothing_left);
 
 my $source = Cwd::abs_path(__FILE__ =~ s{[^/]*$}{../..}r);
 my $log = Cwd::abs_path($ENV{LARES_BUILD} // "$source/build/bin") . '/lares-log';
@@ -45,6 +45,13 @@ sub fresh {
   mkdir $path or die "$path: $!";
   chmod 0755, $path;
   return $path;
+}
+
+# To its last byte.
+sub fill_disk {
+  my ($file) = @_;
+  open my $out, '>>:raw', $file or die "$file: $!\n";
+  for my $size (4096, 1) { 1 while syswrite $out, 'f' x $size }
 }
 
 # An unpacked or installed program, or undef.

@@ -7,6 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use LogTest;
 use Lares::KillMap ();
+use Lares::Proc 'blocks_term';
 use Test::More;
 use POSIX ();
 
@@ -46,8 +47,7 @@ sub renew {
 sub begun {
   my ($run) = @_;
   return 0 if (readlink("/proc/$run->{pid}/exe") // '') !~ /lares-log$/; # in this order, or it may be perl's mask
-  my ($blocked) = content("/proc/$run->{pid}/status") =~ /^SigBlk:\s*(\S+)/m;
-  return $blocked && hex(substr $blocked, -4) & 1 << POSIX::SIGTERM - 1;
+  return blocks_term($run->{pid});
 }
 
 # A live logger: (run, feed).

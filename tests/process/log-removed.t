@@ -69,8 +69,6 @@ sub follows {
   return defined $first && $first <= $most && numbers($text) eq join ' ', $first .. $last;
 }
 
-sub fill { my ($file) = @_; open my $out, '>>:raw', $file or die "$file: $!"; for my $size (4096, 1) { 1 while syswrite $out, 'f' x $size } }
-
 sub on_tmpfs {
   my ($name, $size, $test) = @_;
 SKIP: {
@@ -114,12 +112,12 @@ sub test_removed_and_room {
     my $run = start(['s1000000', 'r20', "$mount/main"], fd => $fifo, err => "$dir/err");
     print {$feed} "1 first\n";
     ok(until_true(sub { -s "$mount/main/current" }), 'it runs');
-    fill("$mount/filler");
+    fill_disk("$mount/filler");
     my $writer = writer($feed, 2, 200);
     ok(until_true(sub { content("$dir/err") =~ /bytes are held/ }), 'others have filled the disk');
     my ($last) = whole("$mount/main") =~ /^(\d+) x*\n[^\n]*\z/m;
     system 'rm', '-rf', "$mount/main";
-    fill("$mount/filler");
+    fill_disk("$mount/filler");
     waitpid $writer, 0;
     unlink "$mount/filler";
     close $feed;

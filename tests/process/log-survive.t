@@ -216,7 +216,7 @@ SKIP: {
       is("$seen $wrong $missing $damaged", '30000 0 0 0', 'nothing lost, doubled or cut');
       # Full again, and told to end.
       system("mount -o remount,size=64k '$mount' 2>/dev/null");
-      until_true(sub { !syswrite_some("$mount/filler") });
+      fill_disk("$mount/filler");
       print {$feed} "30000 last\n" x 3000;
       ok(until_true(sub { content("$dir/err") =~ /No space left.*No space left/s }), 'full again');
       kill 'TERM', $run->{pid};
@@ -252,7 +252,7 @@ SKIP: {
         @archives >= 4 && !-s "$mount/main/current" && !grep { !/\.gz$/ } @archives;
       });
       ok($rotated, "a line $what: all is compressed");
-      until_true(sub { !syswrite_some("$mount/filler") });
+      fill_disk("$mount/filler");
       my $writer = writer($feed, 30000, 0);
       waitpid $writer, 0;
       ok(until_true(sub { content("$dir/err") =~ /lines are dropped/ }), 'the disk is full, lines are dropped');
@@ -301,11 +301,6 @@ SKIP: {
     chdir $dir;
     is(system('umount', $mount), 0, 'unmounted');
   }
-}
-
-sub syswrite_some {
-  open my $file, '>>:raw', $_[0] or return 0;
-  return syswrite $file, 'f' x 4096;
 }
 
 test_kill_with_buffer();

@@ -225,7 +225,6 @@ int home_recorded_path(struct entry const *e, char buf[PATH_SIZE]) {
 
 /* 1 when there was something to stop. */
 static int stop_found(struct scan *s, struct entry *e, char const *said) {
-
   for (unsigned w = 0; w < 2; w++) {
     enum probe probe = found_probe(s, e, (enum which)w);
     if (probe == PROBE_HELD || (probe == PROBE_FREE && !orphan_lives(s, e, (enum which)w)))
@@ -241,8 +240,9 @@ static int stop_found(struct scan *s, struct entry *e, char const *said) {
 }
 
 /* Supervisors of a directory that left the scan directory while no scanner looked: stopped now.
- * Entries that are where they were are found as entries. */
-static void find_one(struct scan *s, char const *name) {
+ * Entries that are where they were are found as entries. 0: it cannot be told now, and nothing
+ * is stopped or forgotten for that. */
+static int find_one(struct scan *s, char const *name) {
   char text[PATH_SIZE];
   uint64_t dev, ino;
   struct entry *e;
@@ -252,44 +252,33 @@ static void find_one(struct scan *s, char const *name) {
 
   errno = 0;
   at = read_record(name, &dev, &ino, text);
-  if (entry_find(s, name)) return;
+  if (entry_find(s, name)) return 1;
   if (at && !stat(name, &st) && st.st_dev == dev && st.st_ino == ino) {
-    if (!definition_gone(s, name)) return;
+    if (!definition_gone(s, name)) return 1;
     built_prune(name);
     errno = 0;
   }
-  if (is_shortage(errno)) { /* nothing is stopped or forgotten because we cannot look */
-    s->unfound = 1;
-    return;
-  }
+  if (is_shortage(errno)) return 0;
   /* What has another name now is supervised under that. */
   if (!at || s->keep || !path_is_service_name(name) || entry_of_inode(s, dev, ino)) {
     if (record_path(name, text)) (void)unlink(text);
-    return;
+    return 1;
   }
   e = entry_new(s, name, dev, ino, PHASE_GOING);
-  if (!e) {
-    s->unfound = 1;
-    return;
-  }
+  if (!e) return 0;
   /* It is not looked for elsewhere: moved within the scan directory it goes on as an entry. */
   e->flags |= ENTRY_VANISHED;
   found = stop_found(s, e, "' has vanished while no scanner ran: stopping it");
   e->flags |= ENTRY_RECORDED;
   if (!found) entry_advance(s, e);
+  return 1;
 }
 
 /* Its record says where what had the name before is, until another record takes its place. */
 int home_find_moved(struct scan *s, char const *name) {
-  int unclear;
-
-  if (!s->unfound || !s->has_home || entry_find(s, name)) return 0;
-  s->unfound = 0;
-  find_one(s, name);
-  unclear = s->unfound;
-  s->unfound = 1;
-  if (unclear) scan_later(s, RETRY_MS);
-  return unclear;
+  if (!s->unfound || !s->has_home || entry_find(s, name) || find_one(s, name)) return 0;
+  scan_later(s, RETRY_MS);
+  return 1;
 }
 
 int home_stop_undefined(struct scan *s, char const *name, uint64_t dev, uint64_t ino) {
@@ -313,10 +302,10 @@ void home_find_vanished(struct scan *s) {
     return;
   }
   while (errno = 0, (d = readdir(dir)))
-    if (d->d_name[0] != '.')
-      find_one(s, d->d_name);
-    else
+    if (d->d_name[0] == '.')
       going_check(s, d->d_name);
+    else if (!find_one(s, d->d_name))
+      s->unfound = 1;
   if (errno) s->unfound = 1;
   closedir(dir);
   if (s->unfound) scan_later(s, RETRY_MS);

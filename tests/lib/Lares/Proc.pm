@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 use POSIX ();
 
-our @EXPORT = qw(descendants process_info fds_of fds_at_rest slept duplicate_fd epoll_targets);
+our @EXPORT = qw(descendants process_info fds_of fds_at_rest slept blocks_term duplicate_fd epoll_targets);
 
 # A hash of pid ppid pgid sid state start name command, or undef when there is no such process.
 sub process_info {
@@ -60,6 +60,15 @@ sub fds_of {
     opendir my $dir, "/proc/$pid/fd" or return undef;
     my %fds = map { $_ => readlink("/proc/$pid/fd/$_") } grep { /^\d+$/ } readdir $dir;
     return { map { $_ => $fds{$_} } grep { defined $fds{$_} } keys %fds };
+}
+
+# Is SIGTERM kept for the process to read? A program of ours is past its beginning then. (So it is
+# while perl forks.)
+sub blocks_term {
+    my ($pid) = @_;
+    open my $status, '<', "/proc/$pid/status" or return 0;
+    my ($blocked) = join('', <$status>) =~ /^SigBlk:\s*(\S+)/m;
+    return $blocked && hex(substr $blocked, -4) & 1 << POSIX::SIGTERM() - 1;
 }
 
 # Another process' descriptor, open here, too, as it is in a child that has not got past execve();
