@@ -30,5 +30,6 @@ char const *report_tried(char buf[REPORT_TRIED], int32_t wstat) {
   strcat(buf, " when it was tried");
   if (WIFEXITED(wstat) && code == EXIT_NOTFOUND)
     strcat(buf, ": a library or an interpreter that it needs is missing (dynamic loader)");
+  if (!wstat) strcat(buf, ": it is another program, or an older one");
   return buf;
 }

@@ -58,6 +58,8 @@ my %bad  = (
     'not-a-program'  => [sub { write_file($_[0], "text\n", 0755) }, qr/unable to execute .*: Exec format error/],
     truncated        => [sub { write_file($_[0], substr($long, 0, 9000), 0755) }, qr/was killed by signal|unable to execute|ended with/],
     'says-no'        => [sub { write_file($_[0], "#!/bin/sh\nexit 3\n", 0755) }, qr/ended with 3 when it was tried/],
+    # A program that has nothing to say against it is not one of ours for that: it was taken for the new one.
+    'is-another'     => [sub { write_file($_[0], "#!/bin/sh\n", 0755) }, qr/ended with 0 when it was tried: it is another program/],
     # "ended with 127" was all that it said.
     'finds-no-library' => [sub { write_file($_[0], "#!/bin/sh\nexit 127\n", 0755) }, qr/ended with 127 when it was tried: a library or an interpreter that it needs is missing/],
     directory        => [sub { mkdir $_[0] }, qr/unable to execute .*: Permission denied/],

@@ -98,7 +98,7 @@ int main(int argc, char const *const *argv) {
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "open /dev/null");
   if (argc == 2 && !strcmp(argv[1], "--help")) help_and_exit();
   for (;;) {
-    int opt = subgetopt_r(argc, argv, "n:pqr:sh", &l);
+    int opt = subgetopt_r(argc, argv, "n:pPqr:sh", &l);
     if (opt == -1) break;
     if (opt == 's')
       s.wired = 1;
@@ -108,6 +108,8 @@ int main(int argc, char const *const *argv) {
       hush();
     else if (opt == 'p')
       return upgrade_probe();
+    else if (opt == 'P') /* a scanner asks what this program is */
+      return EXIT_PROBED;
     else if (opt == 'r')
       s.resumed = resumed = l.arg;
     else if (opt == 'h')

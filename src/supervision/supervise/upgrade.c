@@ -125,11 +125,11 @@ void upgrade_probed(struct supervisor *s, int32_t wstat) {
     return;
   if (s->probe_again) /* asked for once more meanwhile: another program may be there by now */
     upgrade_begin(s);
-  else if (wstat == 0 && s->owes) /* a new image would believe what is there */
+  else if (wstat == WSTAT_PROBED && s->owes) /* a new image would believe what is there */
     refuse(0, FILE_CHILD " could not be written", "", "");
-  else if (wstat == 0) {
+  else if (wstat == WSTAT_PROBED)
     become(s);
-  } else if (s->probe_error)
+  else if (s->probe_error)
     refuse(s->probe_error, "unable to execute ", s->program, "");
   else if (probe_said(text))
     refuse(0, s->program, ": ", text);
@@ -159,5 +159,5 @@ int upgrade_probe(void) {
   if (!state_record_load(".", &state)) die_of(FILE_STATE);
   if (fd < 0 || !(status_is_blank(fd) || identity_record_read(fd, &record))) die_of(FILE_CHILD);
   if (!history_open(&journal, FILE_HISTORY, 0, &last)) die_of(FILE_HISTORY);
-  return EXIT_DONE;
+  return EXIT_PROBED;
 }

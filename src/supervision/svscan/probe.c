@@ -85,10 +85,10 @@ static int try_services(struct scan const *s, struct deadline until, char why[RE
     len = readlink("supervise/refused", why, REASON_SIZE - 1);
     why[len > 0 ? len : 0] = 0;
     (void)unlink("supervise/refused");
-    if (fchdir(dirfd(dir)) < 0 || !wstat) break;
+    if (fchdir(dirfd(dir)) < 0 || wstat == WSTAT_PROBED) break;
   }
   if (dir) closedir(dir);
-  return !tried || !wstat;
+  return !tried || wstat == WSTAT_PROBED;
 }
 
 int upgrade_probe(struct scan *s) {
@@ -99,10 +99,10 @@ int upgrade_probe(struct scan *s) {
   KILL_POINT(PROBING);
   if (!child_probe_abilities(&s->abilities))
     strerr_diefusys(EXIT_SYSTEM, "tell processes from each other");
-  if (!try(s, "-h", 0, until, &wstat)) return fail(s, " cannot be executed: ", strerror(errno));
-  if (wstat && deadline_passed(until, clock_now()))
+  if (!try(s, "-P", 0, until, &wstat)) return fail(s, " cannot be executed: ", strerror(errno));
+  if (wstat != WSTAT_PROBED && deadline_passed(until, clock_now()))
     return fail(s, " took too long when it was tried", "");
-  if (wstat) return fail(s, report_tried(why, wstat), "");
+  if (wstat != WSTAT_PROBED) return fail(s, report_tried(why, wstat), "");
   if (!try_services(s, until, why)) return fail(s, " cannot take over a service: ", why);
-  return EXIT_DONE;
+  return EXIT_PROBED;
 }

@@ -162,7 +162,7 @@ int upgrade_reaped(struct scan *s, int32_t pid, int32_t wstat) {
   u->probe_until = DEADLINE_NEVER;
   if (u->again) /* another program may be there by now */
     upgrade_begin(s);
-  else if (wstat == 0)
+  else if (wstat == WSTAT_PROBED)
     u->due = 1;
   else if (u->probe_error)
     refuse(u->probe_error, "unable to execute ", u->program, "");

@@ -15,6 +15,7 @@ my %ways = (
     'not-executable' => sub { return ($_[0], 0644) },
     'not-a-program'  => sub { return ("no program\n" x 1000, 0755) },
     'truncated'      => sub { return (substr($_[0], 0, 9000), 0755) },
+    'another'        => sub { return ("#!/bin/sh\n", 0755) },
     # By another name of the same length: no such library.
     'no-library'     => sub { (my $text = $_[0]) =~ s/libc\.so\.6\0/libq.so.6\0/g; return ($text, 0755) },
     # The one format that it knows is older than what stands in the records.
