@@ -407,6 +407,27 @@ subtest 'idle' => sub {
     no_processes_left();
 };
 
+# Root's and somebody's ran side by side, and whose supervisor a service had was left to chance.
+subtest 'a scanner of another user runs there, or has' => sub {
+    plan skip_all => 'not root: cannot become somebody else' if $>;
+    my @theirs = (uid => 65534, gid => 65534);
+    for my $case (['theirs, then ours', \@theirs, []], ['ours, then theirs', [], \@theirs]) {
+        my ($what, $first, $second) = @$case;
+        my ($scan) = new_scan();
+        sleeper("$scan/web");
+        run(['chown', '-R', '65534:65534', $scan]);
+        my $scanner = scanner($scan, {@$first});
+        both_up("$scan/web");
+        for my $then ('runs', 'has run') {
+            my $other = run([bin('svscan'), $scan], @$second);
+            is($other->{exit}, 100, "$what, $then: refused");
+            like($other->{err}, qr{/scan/\.lares is that of a scanner of user \d+, and only one of the same user}, 'with the reason');
+            is(stop_scanner($scanner), 0, 'stopped') if $then eq 'runs';
+        }
+    }
+    no_processes_left();
+};
+
 # It said "it has no `run'", which sends the reader the wrong way.
 subtest 'a directory that the scanner may not search' => sub {
     plan skip_all => 'not root: nobody else' if $>;

@@ -32,7 +32,7 @@ sub main_of {
     return $status && $status->{state} == 1 && outer($status->{pid}, $scanner) || undef;
 }
 
-for my $sig (qw(TERM INT)) {
+for my $sig (qw(TERM INT QUIT PWR)) { # QUIT: of nginx's images; PWR: of LXC
     subtest "ended by $sig" => sub {
         my ($scan) = new_scan();
         my $stray = tmp("stray.$sig");
@@ -76,7 +76,24 @@ subtest 'exit code' => sub {
     no_processes_left();
 };
 
-# What is left when pid 1 leaves with QUIT is killed by the kernel: nothing can be adopted there.
+# It said that services stay as they are, and the kernel killed them all.
+subtest 'pid 1 does not leave' => sub {
+    my ($scan) = new_scan();
+    sleeper("$scan/web");
+    my ($unshare, $scanner) = begin($scan);
+    my $web = wait_for { main_of("$scan/web", $scanner) } 'web up';
+    my $told = run([bin('svscanctl'), 'leave', $scan]);
+    is($told->{exit}, 100, 'refused');
+    like($told->{err}, qr/leave: the scanner of \S+ is pid 1, and when that ends the kernel kills everything; use stop/, 'with the reason');
+    append_file("$scan/.lares/control", 'q');
+    wait_for { said($scan, qr/warning .*told to leave, and staying: pid 1 takes everything with it/) } 'the complaint';
+    is(main_of("$scan/web", $scanner), $web, 'the service goes on');
+    signal($scanner, 'TERM');
+    is(wait_exit($unshare)->{exit}, 0, 'stopped');
+    no_processes_left();
+};
+
+# What is left when pid 1 is killed the kernel kills, too: nothing can be adopted there.
 subtest 'started again' => sub {
     my ($scan) = new_scan();
     sleeper("$scan/web");

@@ -8,7 +8,7 @@ enum exitcode {
   EXIT_DONE = 0,
   EXIT_NO = 1,             /* a negative answer: not in the state asked for */
   EXIT_UNKNOWN = 4,        /* no such service (front end) */
-  EXIT_PROBED = 90,        /* -p, before an upgrade: able to take over; not 0, as anybody's may be */
+  EXIT_PROBED = 90,        /* -p, before an upgrade: able to take over; not 0, as of anybody */
   EXIT_TIMEOUT = 99,       /* the time allowed ran out */
   EXIT_USAGE = 100,        /* wrong usage or wrong configuration */
   EXIT_BUG = 101,          /* an internal contradiction */

@@ -106,10 +106,8 @@ int main(int argc, char const *const *argv) {
       s.needs.scan = absolute(l.arg);
     else if (opt == 'q')
       hush();
-    else if (opt == 'p')
-      return upgrade_probe();
-    else if (opt == 'P') /* a scanner asks what this program is */
-      return EXIT_PROBED;
+    else if (opt == 'p' || opt == 'P') /* P: a scanner asks only whether we are what we seem */
+      return opt == 'p' ? upgrade_probe() : EXIT_PROBED;
     else if (opt == 'r')
       s.resumed = resumed = l.arg;
     else if (opt == 'h')

@@ -38,8 +38,10 @@ static void act_on(struct scan *s, char letter) {
     stop_begin(s);
     break;
   case 'q':
-    report_info("told to leave; services and supervisors stay as they are");
-    s->leave = 1;
+    if (getpid() == 1)
+      report_warning("told to leave, and staying: pid 1 takes everything with it; use stop");
+    else
+      loop_leave(s);
     break;
   case 'Z':
     upgrade_begin(s);

@@ -67,6 +67,19 @@ static enum lock_outcome take_lock(struct scan *s, int *lock, struct identity *h
   return outcome;
 }
 
+/* Another user's scanner has run there, and may run now or later, whom we could not keep out.
+ * (Where root is nobody, on a network file system, it may be our own; with no lock it is only
+ * where somebody has put scripts.) */
+int home_is_foreign(uid_t *owner) {
+  struct stat st;
+
+  if (stat(HOME, &st) < 0 || st.st_uid == geteuid() || access(LOCK, F_OK) < 0 ||
+      path_is_remote("."))
+    return 0;
+  *owner = st.st_uid;
+  return 1;
+}
+
 int home_open(struct scan *s, int32_t *holder) {
   struct identity who = {.pid = 0};
   enum lock_outcome outcome;

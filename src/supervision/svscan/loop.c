@@ -25,20 +25,35 @@ int loop_start(void) {
   return fd < 0 || !sig_altignore(SIGPIPE) ? -1 : fd;
 }
 
+/* Pid 1 cannot leave: the kernel kills everything below it. What an init is told by QUIT
+ * (nginx's images) or PWR (LXC) is to stop. */
+static int meant(int sig) {
+  int stops = sig == SIGQUIT;
+
+#ifdef SIGPWR
+  stops = stops || sig == SIGPWR;
+#endif
+  return stops && getpid() == 1 ? SIGTERM : sig;
+}
+
+void loop_leave(struct scan *s) {
+  report_info("leaving; services and supervisors stay as they are");
+  s->leave = 1;
+}
+
 static void act_on(struct scan *s, int sig) {
   if (sig == SIGCHLD) {
     orphan_reap_all(s);
     return;
   }
   if (script_run(s, sig)) return;
-  switch (sig) {
+  switch (meant(sig)) {
   case SIGTERM:
   case SIGINT:
     stop_begin(s);
     break;
   case SIGQUIT:
-    report_info("leaving; services and supervisors stay as they are");
-    s->leave = 1;
+    loop_leave(s);
     break;
   case SIGHUP:
     report_info("looking at everything anew");

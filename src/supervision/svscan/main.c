@@ -151,11 +151,17 @@ static void open_null(struct scan *s) {
 static void take_over(struct scan *s) {
   char number[REPORT_NUMBER];
   int32_t holder;
+  uid_t owner;
 
-  if (!s->upgrade.resumed && !home_open(s, &holder) && holder) {
-    report_number(number, holder);
-    strerr_dief(EXIT_USAGE, "another scanner, pid ", holder > 0 ? number : "unknown",
-                ", runs in ", s->path);
+  if (!s->upgrade.resumed && !home_open(s, &holder)) {
+    if (holder)
+      strerr_dief(EXIT_USAGE, "another scanner, pid ",
+                  holder > 0 ? report_number(number, holder) : "unknown", ", runs in ",
+                  s->path);
+    if (home_is_foreign(&owner))
+      strerr_dief(EXIT_USAGE, s->path, "/.lares is that of a scanner of user ",
+                  report_number(number, owner),
+                  ", and only one of the same user can run there; remove it if none is to");
   }
   /* What the one before us was asked to become it did not. */
   if (!s->upgrade.resumed && s->has_home) (void)unlink(NEXT_BINDIR);

@@ -163,6 +163,8 @@ extern void need_look(struct scan *, struct deadline);
 
 /* loop.c */
 extern void loop_run(struct scan *);
+/* QUIT, or told so: not for pid 1. */
+extern void loop_leave(struct scan *);
 /* A read() has failed; errno says why. */
 extern void loop_cannot_read(struct scan *, char const *what);
 /* resumed: every signal is blocked, and those that came meanwhile count. */
@@ -289,6 +291,8 @@ extern int logpipe_is_owed(struct scan *, struct entry *, int died);
 /* 1, or 0: another scanner has the directory (*holder its pid), or it cannot be used (*holder
  * 0; that is said, and no reason not to go on). */
 extern int home_open(struct scan *, int32_t *holder);
+/* .lares is that of another user's scanner. */
+extern int home_is_foreign(uid_t *owner);
 /* Tell those who wait for what was missing. */
 extern void home_tell_arrival(struct scan *);
 extern int home_intact(struct scan const *);

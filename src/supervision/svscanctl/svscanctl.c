@@ -108,7 +108,7 @@ static int carry_out(struct order const *o, char letter, char const *scandir) {
   if (letter == 'Z' || letter == 'h' || o->ms)
     until = deadline_add_ms(clock_now(), o->ms ? o->ms : MOST_MS);
   if (!letter) return list_entries();
-  tell_find_scanner(scandir);
+  tell_find_scanner(scandir, letter);
   if (letter == 'Z') return upgrade_tree(o->bindir, until);
   tell_scanner(letter);
   if (o->letter) return EXIT_DONE;

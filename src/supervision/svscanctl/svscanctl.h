@@ -32,8 +32,9 @@ extern int look_is_new(int32_t pid, char const *bindir, char const *program);
 
 /* --- tell.c --- */
 
-/* Ends the program unless a scanner runs here; scandir is the name to say. */
-extern void tell_find_scanner(char const *scandir);
+/* Ends the program unless a scanner runs here that can do what the letter asks for; scandir is
+ * the name to say. */
+extern void tell_find_scanner(char const *scandir, char letter);
 /* Write a letter to the scanner's control FIFO. Ends the program where that is impossible. */
 extern void tell_scanner(char letter);
 /* Wait until the scan lock is free; EXIT_DONE or EXIT_TIMEOUT. */

@@ -13,10 +13,15 @@
 
 #include <lares/exitcode.h>
 
-void tell_find_scanner(char const *scandir) {
+void tell_find_scanner(char const *scandir, char letter) {
   int32_t pid;
 
-  if (look_at_lock(LOCK, &pid)) return;
+  if (look_at_lock(LOCK, &pid)) {
+    if (pid == 1 && letter == 'q')
+      strerr_dief(EXIT_USAGE, "leave: the scanner of ", scandir,
+                  " is pid 1, and when that ends the kernel kills everything; use stop");
+    return;
+  }
   if (errno) strerr_diefusys(EXIT_SYSTEM, "see whether a scanner runs: ", scandir, "/" LOCK);
   strerr_dief(EXIT_UNSUPERVISED, "no scanner runs in ", scandir,
               !access("run", F_OK) || !access("supervise", F_OK)
