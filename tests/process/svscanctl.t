@@ -360,8 +360,10 @@ subtest 'commands' => sub {
     $scanner = scanner($scan);
     wait_for { said($scan, qr/found supervisor/) } 'found';
     is(ctl('-b', new_programs(), 'upgrade', $scan)->{exit}, 0, "supervisors of a scanner before are upgraded too");
-    my $r = ctl('-T', '20', 'stop', $scan);
+    # Nothing told for whom a stop waits.
+    my $r = ctl('-T', '500', 'stop', $scan);
     is($r->{exit}, 99, 'stop: the time is over');
+    like($r->{err}, qr/^lares-svscanctl: warning: waiting for slow, supervisor pid \d+: stopping$/m, '... and what holds it up');
     is(ctl('stop', $scan)->{exit}, 0, 'stop waits');
     is(wait_exit($scanner)->{exit}, 0, 'everything has stopped');
     no_processes_left();

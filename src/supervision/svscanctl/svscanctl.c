@@ -113,7 +113,7 @@ static int carry_out(struct order const *o, char letter, char const *scandir) {
   tell_scanner(letter);
   if (o->letter) return EXIT_DONE;
   if (letter == 'h') return rescan_wait(until);
-  code = tell_wait_gone(until);
+  code = tell_wait_gone(until, letter == 't');
   return letter == 't' && !code ? tell_left_behind() : code;
 }
 

@@ -37,8 +37,9 @@ extern int look_is_new(int32_t pid, char const *bindir, char const *program);
 extern void tell_find_scanner(char const *scandir, char letter);
 /* Write a letter to the scanner's control FIFO. Ends the program where that is impossible. */
 extern void tell_scanner(char letter);
-/* Wait until the scan lock is free; EXIT_DONE or EXIT_TIMEOUT. */
-extern int tell_wait_gone(struct deadline until);
+/* Wait until the scan lock is free; EXIT_DONE or EXIT_TIMEOUT. For a stop that takes long it is
+ * said what holds it up. */
+extern int tell_wait_gone(struct deadline until, int is_stop);
 /* After a stop: EXIT_DONE, or EXIT_NO and a message when supervisors are left. */
 extern int tell_left_behind(void);
 

@@ -12,6 +12,9 @@
 #include <skalibs/types.h>
 
 #include <lares/exitcode.h>
+#include <lares/status.h>
+
+#define SAY_MS 5000
 
 void tell_find_scanner(char const *scandir, char letter) {
   int32_t pid;
@@ -59,14 +62,41 @@ void tell_scanner(char letter) {
   close(fd);
 }
 
-int tell_wait_gone(struct deadline until) {
+/* What a supervisor is at, as far as its files tell. */
+static void name_one(void *context, char const *name, int32_t pid) {
+  char number[UINT32_FMT + 1];
+  struct state_record state;
+  int known = state_record_load(name, &state);
+
+  (void)context;
+  number[int32_fmt(number, pid)] = 0;
+  strerr_warnw("waiting for ", name, ", supervisor pid ", number, known ? ": " : "",
+               known ? machine_state_name(state.machine.state) : "",
+               known && state.drain.ns ? ", the logger has still to read" : "");
+}
+
+static void name_all(void) {
+  unsigned closed;
+
+  (void)look_at_supervisors(name_one, 0, &closed);
+}
+
+/* After some seconds it is said for whom, and ever more rarely again. */
+int tell_wait_gone(struct deadline until, int is_stop) {
+  struct deadline say = is_stop ? deadline_add_ms(clock_now(), SAY_MS) : DEADLINE_NEVER;
+  uint64_t pause = SAY_MS;
   int32_t pid;
 
   while (look_at_lock(LOCK, &pid)) {
     struct deadline now = clock_now();
     if (deadline_passed(until, now)) {
       strerr_warnw("the time is over and the scanner still runs");
+      if (is_stop) name_all();
       return EXIT_TIMEOUT;
+    }
+    if (deadline_passed(say, now)) {
+      name_all();
+      say = deadline_add_ms(now, pause *= 2);
     }
     clock_pause_until(deadline_earlier(until, deadline_add_ms(now, LOOK_MS)));
   }
