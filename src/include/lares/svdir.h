@@ -104,6 +104,10 @@ extern int svdir_age(struct svdir_age *, char const *dir);
 #define SVDIR_PATH 1024
 extern int svdir_pid_file(char path[SVDIR_PATH], char const *dir);
 
+/* A name that means nothing in a service directory: the one that does and is nearly the same,
+ * or 0. */
+extern char const *svdir_meant(char const *name);
+
 /* Milliseconds from a death to the next start after `early` consecutive early deaths (0: the
  * run was good): the entries of restart-delays laid end to end, the last for ever. */
 extern uint32_t svdir_delay_ms(struct svdir const *, uint32_t early);

@@ -31,18 +31,20 @@
   X("t", "", "", "tell it to stop everything, and do not wait (s6-svscanctl)")                 \
   X("z", "", "", "as -a")                                                                      \
   X("T", ":", " ms", "wait at most so many milliseconds, then exit 99 (upgrade, rescan: 60000)")
+#define CHECK 1 /* like 0, nothing that the scanner is told */
 /* name, the scanner's letter, help */
 #define COMMANDS(X)                                                                            \
   X("rescan", 'h', "look at everything anew; waits until all that can run is supervised")      \
   X("stop", 't', "stop every service, and the scanner; waits for that")                        \
   X("leave", 'q', "end the scanner, leave the services as they are; waits for that")           \
   X("upgrade", 'Z', "scanner and supervisors become new programs, services go on")             \
-  X("list", 0, "print what is here: name, the supervisor's pid, state, remarks")
+  X("list", 0, "print what is here: name, the supervisor's pid, state, remarks")               \
+  X("check", CHECK, "look through the definitions here, or in one service directory")
 #define COMMAND_HELP(name, letter, help) "\n  " name "\t" help
 #define COMMAND(name, letter, help) {name, letter},
 static char const letters[] = ":" OPTIONS(OPTION_LETTER);
 static char const usage[] =
-    "lares-svscanctl [ -b dir ] [ -h ] [ -T ms ] rescan|stop|leave|upgrade|list [ scandir ]\n"
+    "lares-svscanctl [ -b dir ] [ -h ] [ -T ms ] COMMAND [ scandir ]\n"
     "   or: lares-svscanctl -a|-n|-N|-z|-t|-i [ scandir ]" OPTIONS(OPTION_HELP)
         COMMANDS(COMMAND_HELP);
 static struct {
@@ -108,6 +110,7 @@ static int carry_out(struct order const *o, char letter, char const *scandir) {
   if (letter == 'Z' || letter == 'h' || o->ms)
     until = deadline_add_ms(clock_now(), o->ms ? o->ms : MOST_MS);
   if (!letter) return list_entries();
+  if (letter == CHECK) return check_entries(scandir);
   tell_find_scanner(scandir, letter);
   if (letter == 'Z') return upgrade_tree(o->bindir, until);
   tell_scanner(letter);

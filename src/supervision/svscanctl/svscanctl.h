@@ -49,6 +49,11 @@ extern int tell_left_behind(void);
 extern int rescan_wait(struct deadline until);
 extern int list_entries(void);
 
+/* --- check.c --- */
+
+/* Of the service directories here, or of the one that this is; scandir is its name to say. */
+extern int check_entries(char const *scandir);
+
 /* --- upgrade.c --- */
 
 /* bindir: absolute, or 0. The exit code. */

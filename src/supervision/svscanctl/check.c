@@ -1,0 +1,145 @@
+/* Looking through definitions before something runs by them: what their files say wrong, names
+ * that nobody asks for, needs that nobody is. */
+
+#include <skalibs/nonposix.h>
+#include "svscanctl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <skalibs/strerr.h>
+
+#include <lares/exitcode.h>
+#include <lares/svdir.h>
+
+#include "entries.h"
+
+struct check {
+  char const *name; /* of the service or logger, as it is said */
+  unsigned wrong;
+  int of_run; /* something was said of `run` */
+};
+
+static void complain(void *context, char const *file, char const *wrong, char const *instead) {
+  struct check *c = context;
+
+  c->wrong++;
+  c->of_run |= !strcmp(file, "run");
+  strerr_warnw(c->name, "/", file, ": ", wrong, "; in effect: ", instead);
+}
+
+/* What is there to be run. */
+static void look_for_programs(struct check *c, char const *dir) {
+  static char const *const names[] = {"run", "start", "finish", "stop", "check", "condition"};
+  char path[PATH_SIZE];
+  struct stat st;
+
+  for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    if (!path_join(path, sizeof path, dir, names[i]) || stat(path, &st) < 0) continue;
+    if (!S_ISREG(st.st_mode) || !access(path, X_OK)) continue;
+    c->wrong++;
+    c->of_run |= !i;
+    strerr_warnw(c->name, "/", names[i], ": is not executable");
+  }
+}
+
+static DIR *open_in(struct check *c, char const *dir, char const *name) {
+  char path[PATH_SIZE];
+  DIR *open = path_join(path, sizeof path, dir, name) ? opendir(path) : 0;
+
+  if (open || errno == ENOENT || errno == ENOTDIR) return open;
+  c->wrong++;
+  strerr_warnwu("list ", path);
+  return 0;
+}
+
+static void look_for_slips(struct check *c, char const *dir) {
+  DIR *open = open_in(c, dir, ".");
+  struct dirent *d;
+
+  while (open && (d = readdir(open))) {
+    char const *meant = d->d_name[0] == '.' ? 0 : svdir_meant(d->d_name);
+    if (!meant) continue;
+    c->wrong++;
+    strerr_warnw(c->name, "/", d->d_name, ": means nothing; is `", meant, "' meant?");
+  }
+  if (open) closedir(open);
+}
+
+/* needs/ and after/ name services of the same scan directory. */
+static void look_for_needs(struct check *c, char const *dir, char const *of) {
+  DIR *open = open_in(c, dir, of);
+  struct dirent *d;
+  struct stat st;
+
+  while (open && (d = readdir(open))) {
+    if (d->d_name[0] == '.' || !stat(d->d_name, &st)) continue;
+    c->wrong++;
+    strerr_warnw(c->name, "/", of, "/", d->d_name, ": there is no such service here");
+  }
+  if (open) closedir(open);
+}
+
+static unsigned check_one(char const *dir, char const *name, char const *wrong) {
+  struct check c = {.name = name};
+  struct svdir svdir;
+
+  svdir_default(&svdir);
+  if (!svdir_read(&svdir, dir, complain, &c)) {
+    strerr_warnwu("read ", name);
+    return 1;
+  }
+  look_for_programs(&c, dir);
+  if (wrong && !c.of_run) {
+    c.wrong++;
+    strerr_warnw(name, ": cannot run: ", wrong);
+  }
+  look_for_slips(&c, dir);
+  return c.wrong;
+}
+
+static unsigned check_entry(struct entry const *e) {
+  char log[PATH_NAME_MAX + 8];
+  struct check c = {.name = e->name};
+  unsigned wrong;
+
+  if (e->kind == ENTRY_NOTHING) {
+    struct stat st;
+    if (!lstat(e->name, &st) && S_ISREG(st.st_mode)) return 0; /* somebody's notes */
+    strerr_warnw(e->name, ": ", e->wrong);
+    return 1;
+  }
+  wrong = check_one(e->name, e->name, e->wrong);
+  look_for_needs(&c, e->name, "needs");
+  strcpy(log, e->name);
+  strcat(log, "/log");
+  if (e->has_log) wrong += check_one(log, log, 0);
+  return wrong + c.wrong;
+}
+
+/* Of one that is no directory of services but a service. */
+static unsigned check_service(char const *name) {
+  struct stat st;
+  char log[PATH_SIZE];
+  unsigned wrong = check_one(".", name, 0);
+
+  if (!stat("log", &st) && S_ISDIR(st.st_mode) && path_join(log, sizeof log, name, "log"))
+    wrong += check_one("log", log, 0);
+  return wrong;
+}
+
+int check_entries(char const *scandir) {
+  struct entries all = {.list = 0};
+  unsigned wrong = 0;
+
+  if (!access("run", F_OK) || !access("type", F_OK) || !access("start", F_OK))
+    return check_service(scandir) ? EXIT_NO : EXIT_DONE;
+  if (!entries_read(&all)) strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
+  for (size_t i = 0; i < all.count; i++)
+    if (all.list[i].kind <= ENTRY_NOTHING && all.list[i].kind != ENTRY_ALIAS)
+      wrong += check_entry(&all.list[i]);
+  return wrong ? EXIT_NO : EXIT_DONE;
+}

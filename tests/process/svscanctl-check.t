@@ -1,0 +1,58 @@
+# lares-svscanctl check: slips in definitions are told before something runs by them.
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Lares;
+use Lares::Scan;
+use Test::More;
+
+sub check { return run([bin('svscanctl'), 'check', @_]) }
+sub warned { my ($said) = @_; return join '', map { "$_\n" } sort $said =~ /^lares-svscanctl: warning: (.*)$/mg }
+
+subtest 'nothing is wrong' => sub {
+    my ($scan) = new_scan();
+    make_service("$scan/db", run => 'exec sleep 1000', log => 'exec cat');
+    make_service("$scan/web", run => 'exec sleep 1000', finish => 'exit 0',
+        files => { 'timeout-kill' => "500\n", 'needs/db' => '', 'data/x' => '', seed => '', env => '', root => '' });
+    write_file("$scan/README", "to whom it concerns\n");
+    write_file("$scan/web/.Type", '');
+    my $r = check($scan);
+    is("$r->{exit} $r->{out}$r->{err}", '0 ', 'nothing is said');
+    is(check("$scan/web")->{exit}, 0, 'of one service either');
+    my $examples = source_dir() . '/examples';
+    my %wrong = map { ($_ => 1) } grep { check($_)->{exit} } grep { -e "$_/run" } glob "$examples/*";
+    is(join(' ', %wrong), '', 'nor of our examples');
+};
+
+subtest 'each slip is told' => sub {
+    my ($scan) = new_scan();
+    make_service("$scan/web", run => 'exec sleep 1000', log => 'exec cat',
+        files => { 'timeout-kill' => "10s\n", timeout_kill => "5\n", 'kill-timeout' => "5\n", Type => "oneshot\n", chek => '',
+            'restart-delay' => "5\n", 'needs/db' => '', finish => "#!/bin/sh\n", 'log/down_signal' => "INT\n" });
+    chmod 0644, "$scan/web/finish";
+    make_service("$scan/mail", run => 'exec sleep 1000');
+    chmod 0644, "$scan/mail/run";
+    mkdir "$scan/empty";
+    symlink 'nowhere', "$scan/lost";
+    my $r = check($scan);
+    is($r->{exit}, 1, 'exit code 1');
+    is(warned($r->{err}), <<'END', 'all of them');
+empty: cannot run: it has no `run'
+lost: a link that leads nowhere
+mail/run: is not executable
+web/Type: means nothing; is `type' meant?
+web/chek: means nothing; is `check' meant?
+web/finish: is not executable
+web/kill-timeout: means nothing; is `timeout-kill' meant?
+web/log/down_signal: means nothing; is `down-signal' meant?
+web/needs/db: there is no such service here
+web/restart-delay: means nothing; is `restart-delays' meant?
+web/timeout-kill: "10s" is not a decimal number; in effect: 10000
+web/timeout_kill: means nothing; is `timeout-kill' meant?
+END
+    $r = check("$scan/mail");
+    is("$r->{exit} " . warned($r->{err}), "1 $scan/mail/run: is not executable\n", 'a service by itself');
+    is(check("$scan/none")->{exit}, 100, 'no such directory');
+};
+
+no_processes_left();
+done_testing();
