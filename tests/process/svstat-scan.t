@@ -29,6 +29,7 @@ is(join(' ', map { s{^\Q$scan\E/}{}r =~ s/: .*//r } split /\n/, $r->{out}),
 is(svstat('-s', "$scan/web")->{out} =~ s/\d+ s.*//sr, svstat("$scan/web")->{out} =~ s/\d+ s.*//sr, '-s of a service is that service');
 my $list = JSON::PP->new->decode(svstat('--json', '-s', $scan)->{out});
 is(join(' ', map { $_->{state} } @$list), 'failed up up up up up up', '-s --json');
+is(scalar @{ JSON::PP->new->decode(svstat('-s', '--json', $scan)->{out} || '[]') }, 7, '-s --json: a long option behind a short one');
 is(run([bin('svstat'), '-so', 'state', '.'], cwd => $scan)->{out}, "failed\n" . "up\n" x 6, '-s -o, of a relative directory');
 
 is(failed($scan), '1 bad', '--failed: the one, exit 1');

@@ -86,6 +86,11 @@ static int is_long_option(struct request *request, char const *const *argv, subg
   static char const *const names[] = {"--failed", "--json", "--help"};
   unsigned i = 0;
 
+  /* Behind a word of letters subgetopt_r() goes on to the next only when it is called. */
+  if (l->pos && !argv[l->ind][l->pos]) {
+    l->pos = 0;
+    l->ind++;
+  }
   if (l->pos || !argv[l->ind]) return 0;
   while (i < 3 && strcmp(argv[l->ind], names[i]))
     i++;
