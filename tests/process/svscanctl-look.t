@@ -67,9 +67,23 @@ subtest 'rescan waits' => sub {
     is($r->{exit}, 1, 'what cannot run: exit 1');
     is($r->{err}, "lares-svscanctl: warning: empty is not supervised: it has no `run'\n"
         . "lares-svscanctl: warning: plain is not supervised: `run' is not executable\n", '... named, with the reason');
-    # One whose supervisor cannot begin: it is not there in time.
+    # A link to a disk that is not mounted was passed over in silence.
     rmdir "$scan/empty";
     chmod 0755, "$scan/plain/run";
+    symlink "$scan/README", "$scan/link-to-a-file";
+    symlink 'nowhere', "$scan/.hidden";
+    is(ctl('rescan', $scan)->{exit}, 0, 'files and hidden names are not wrong');
+    symlink 'nowhere', "$scan/$_" for 'dangling', 'template@';
+    symlink 'circle', "$scan/circle";
+    $r = ctl('rescan', $scan);
+    is("$r->{exit} $r->{err}", '1 ' . join('', map { "lares-svscanctl: warning: $_\n" }
+        'circle is not supervised: a link that leads in a circle', 'dangling is not supervised: a link that leads nowhere',
+        'template@ is not supervised: a link that leads nowhere'), 'a link that leads nowhere is named');
+    unlink "$scan/$_" for 'dangling', 'template@', 'circle', 'link-to-a-file';
+    # One whose supervisor cannot begin: it is not there in time.
+    run([bin('svc'), '-x', "$scan/plain"]);
+    wait_for { said($scan, qr/`plain', pid \d+, left/) } 'plain left';
+    run(['rm', '-r', "$scan/plain/supervise"]);
     write_file("$scan/plain/supervise/lock/x", '');
     $r = ctl('-T', '500', 'rescan', $scan);
     is($r->{exit}, 99, 'one whose supervisor cannot begin: not in time');

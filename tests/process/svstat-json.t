@@ -42,6 +42,8 @@ subtest 'every state' => sub {
     is(fields('pid,state,outdated,up', 'web'), '77 NA NA true', '-o: what it does not know is NA') if $foreign->{pid};
     fake_end($dir);
     is_deeply([ map { schema_problems($_) } objects('web', 'nowhere', '.') ], [], 'of one that is not supervised, and of nothing');
+    symlink 'nowhere', tmp('dangling');
+    is_deeply([ map { schema_problems($_) } objects('dangling') ], [], 'of a link that leads nowhere');
     my ($odd) = objects("no\xff");
     is_deeply([ schema_problems($odd) ], [], 'of a name that is no UTF-8');
     $seen{$_} = 1 for grep { defined $odd->{$_} } keys %$odd;

@@ -51,6 +51,21 @@ is(failed($scan), '0 ', 'one that is up again has not either');
 mkdir "$scan/new" or die;
 is(failed($scan), '1 new', 'one that nobody supervises has');
 rmdir "$scan/new";
+
+# A link to a disk that is not mounted was passed over in silence.
+symlink 'nowhere', "$scan/$_" for 'dangling', 'template2@', '.hidden2';
+symlink 'circle', "$scan/circle";
+symlink 'README', "$scan/file";
+is(failed($scan), '1 circle dangling', 'a link that leads nowhere has failed');
+$r = svstat('-s', $scan);
+is("$r->{exit} " . join(' ', grep { /circle|dangling|template|hidden|file/ } map { s{^\Q$scan\E/}{}r } $r->{out} =~ /^(.*)\n/mg),
+    '0 circle: unable to chdir: a link that leads in a circle dangling: unable to chdir: a link that leads nowhere', '-s shows it, with the reason');
+is_deeply([ grep { $_->{error} } @{ JSON::PP->new->decode(svstat('-s', '--json', $scan)->{out}) } ],
+    [ map { { version => 1, directory => "$scan/$_->[0]", error => { text => 'unable to chdir', why => "a link that leads $_->[1]" } } }
+        [ circle => 'in a circle' ], [ dangling => 'nowhere' ] ], '... --json too');
+is(failed("$scan/dangling"), '1 dangling', '... asked alone');
+unlink "$scan/$_" for 'dangling', 'template2@', '.hidden2', 'circle', 'file';
+
 is(failed("$scan/nowhere"), "111 nowhere", 'one that cannot be asked: exit 111');
 is(failed("$scan/bad", "$scan/nowhere"), "111 nowhere", '... whatever the others');
 SKIP: {

@@ -38,6 +38,10 @@ extern int path_own_line(char *buf, size_t size, char const *file);
 extern int path_each_name(int dir, void (*each)(void *context, char const *name),
                           void *context);
 
+/* What is wrong with a symbolic link that cannot be followed, in words: "a link that leads
+ * nowhere". 0 when it is none; then errno says why something else is not there. */
+extern char const *path_link_wrong(char const *path);
+
 /* Is it on a file system on which inotify does not tell of what others do (NFS, FUSE and the
  * like)?
  */

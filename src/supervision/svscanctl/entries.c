@@ -83,7 +83,9 @@ static void judge(struct entry *e) {
     return;
   }
   if (stat(e->name, &st) < 0) {
-    e->wrong = errno == ENOENT ? "a link that leads nowhere" : strerror(errno);
+    e->wrong = path_link_wrong(e->name);
+    if (e->wrong || errno != ENOENT) e->kind = ENTRY_BROKEN;
+    if (!e->wrong) e->wrong = strerror(errno); /* ENOENT: it has gone meanwhile */
     return;
   }
   if (!S_ISDIR(st.st_mode)) {

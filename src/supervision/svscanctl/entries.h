@@ -12,7 +12,8 @@ enum entry_kind {
   ENTRY_SERVICE,
   ENTRY_ALIAS,    /* another name of one */
   ENTRY_TEMPLATE, /* its name ends in @ */
-  ENTRY_NOTHING,  /* a file, a link to nowhere, what is not defined any more ... */
+  ENTRY_NOTHING,  /* a file, what is not defined any more ... */
+  ENTRY_BROKEN,   /* a link to nowhere, what cannot be looked at: it was meant to be one */
   ENTRY_GOING,    /* it is recorded, and not there any more, or another directory is */
   ENTRY_UNBUILT   /* it is defined (svscan -d), and not there yet */
 };

@@ -54,13 +54,13 @@ static unsigned count_awaited(struct entries const *all, int tell) {
   return count;
 }
 
-/* Directories in which nothing can run. */
+/* Directories in which nothing can run, and links that lead to none. */
 static unsigned count_wrong(struct entries const *all) {
   unsigned count = 0;
 
   for (size_t i = 0; i < all->count; i++) {
     struct entry const *e = &all->list[i];
-    if (e->kind != ENTRY_SERVICE || !e->wrong) continue;
+    if ((e->kind != ENTRY_SERVICE && e->kind != ENTRY_BROKEN) || !e->wrong) continue;
     count++;
     strerr_warnw(e->name, " is not supervised: ", e->wrong);
   }

@@ -9,6 +9,7 @@
 
 #include <lares/control.h>
 #include <lares/logpipe.h>
+#include <lares/path.h>
 
 #include "svstat.h"
 
@@ -18,7 +19,17 @@
 static void fail(struct report *r, char const *what, int error) {
   r->kind = REPORT_FAILED;
   r->what = what;
-  r->error = error;
+  r->why = error ? strerror(error) : "bad format";
+}
+
+static void fail_to_enter(struct report *r) {
+  char const *wrong;
+
+  fail(r, "unable to chdir", errno);
+  wrong = path_link_wrong(r->dir);
+  if (!wrong) return;
+  r->is_broken = 1;
+  r->why = wrong;
 }
 
 static int read_file(char const *file, char *buf, int size) {
@@ -93,7 +104,7 @@ void report_gather(struct report *r, char const *dir) {
   struct stat st;
 
   *r = (struct report){.dir = dir, .moment = clock_now()};
-  if (chdir(dir)) return fail(r, "unable to chdir", errno);
+  if (chdir(dir)) return fail_to_enter(r);
   r->supervised = control_is_supervised(".");
   if (r->supervised < 0) return fail(r, "unable to open supervise/ok", errno);
   r->normally_up = stat("down", &st) && errno == ENOENT;
@@ -141,6 +152,7 @@ int report_outdated(struct report const *r) {
 }
 
 int report_is_failed(struct report const *r) {
+  if (r->is_broken) return 1;
   if (r->kind == REPORT_NOT_RUNNING) return !r->has_state || !(r->state.marks & MARK_LEFT);
   return r->kind == REPORT_GOOD && r->has_state && r->state.machine.state == STATE_FAILED;
 }

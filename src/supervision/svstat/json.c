@@ -111,7 +111,7 @@ static char const *want_of(struct report const *r) {
 static void put_error(struct form *f, struct report const *r) {
   form_open(f, "error");
   form_word(f, "text", r->what);
-  form_word(f, "why", r->error ? strerror(r->error) : "bad format");
+  form_word(f, "why", r->why);
   form_close(f);
 }
 

@@ -31,10 +31,17 @@ int is_scan_directory(char const *dir) {
          !is_file(dir, "supervise/ok", S_IFIFO);
 }
 
-/* A name that ends in @ is that of a template. */
+/* A name that ends in @ is that of a template. What cannot be looked at, a link to a disk that
+ * is not mounted for one, counts: left out it would be missed by nobody. */
 static int is_service(char const *dir, char const *name) {
-  return path_is_service_name(name) && name[strlen(name) - 1] != '@' &&
-         is_file(dir, name, S_IFDIR);
+  char path[PATH_SIZE];
+  struct stat st;
+
+  if (!path_is_service_name(name) || name[strlen(name) - 1] == '@' ||
+      !path_join(path, sizeof path, dir, name))
+    return 0;
+  if (!stat(path, &st)) return S_ISDIR(st.st_mode);
+  return path_link_wrong(path) || errno != ENOENT;
 }
 
 static int compare(void const *a, void const *b) {

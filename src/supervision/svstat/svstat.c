@@ -176,7 +176,7 @@ static void ask(void *context, char const *dir) {
     strerr_warnw(dir, "/supervise/state: ", status_trouble(EPROTONOSUPPORT),
                  " than this one; only what is in status is known");
   if (request->failed) {
-    if (report.kind == REPORT_FAILED)
+    if (report.kind == REPORT_FAILED && !report.is_broken)
       request->code = EXIT_SYSTEM;
     else if (!report_is_failed(&report))
       return;

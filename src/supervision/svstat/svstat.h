@@ -13,7 +13,7 @@
 enum report_kind {
   REPORT_GOOD,        /* classic is there; state too when has_state */
   REPORT_NOT_RUNNING, /* no supervisor */
-  REPORT_FAILED       /* what could not be asked, error why */
+  REPORT_FAILED       /* what could not be asked, and why */
 };
 
 #define OUTPUT_SIZE 2048
@@ -21,7 +21,8 @@ struct report {
   char const *dir;
   enum report_kind kind;
   char const *what; /* "unable to chdir" */
-  int error;        /* errno, 0: the file has a bad format */
+  char const *why;  /* "Permission denied", "bad format" */
+  int is_broken;    /* a link that cannot be followed stands for it */
   int supervised;
   int normally_up;
   int has_state;
@@ -55,7 +56,7 @@ extern char const *report_letters(char buf[STATE_PENDING + 2], struct report con
  */
 extern int report_outdated(struct report const *);
 /* What --failed asks for: a service that has failed, or one that nobody supervises though its
- * supervisor was not told to leave. */
+ * supervisor was not told to leave; a link that leads nowhere is one, too. */
 extern int report_is_failed(struct report const *);
 
 extern void print_text(struct report const *);

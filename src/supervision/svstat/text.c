@@ -274,7 +274,7 @@ void print_text(struct report const *r) {
   } else if (r->kind == REPORT_FAILED) {
     put(r->what);
     put(": ");
-    put(r->error ? strerror(r->error) : "bad format");
+    put(r->why);
   } else {
     put_classic(r);
     if (r->has_state) {
