@@ -233,8 +233,10 @@ subtest 'templates' => sub {
     write_file("$scan/job@/finish", "#!/bin/sh\n", 0755);
     wait_for { -l "$scan/job\@1/finish" } 'followed';
     mkdir "$scan/none\@1";
-    wait_for { said($scan, qr/waiting for `none\@1': it has no `run'/) } 'an empty directory without a template';
+    wait_for { said($scan, qr/waiting for `none\@1': it has no `run', and there is no template `none\@'$/) } 'an empty directory without a template';
     pass('is waited for');
+    my $ctl = run([bin('svscanctl'), 'rescan', $scan]);
+    is("$ctl->{exit} $ctl->{err}", "1 lares-svscanctl: warning: none\@1 is not supervised: it has no `run', and there is no template `none\@'\n", '... and named by rescan');
     is(stop_scanner($scanner), 0, 'stopped');
     no_processes_left();
 };

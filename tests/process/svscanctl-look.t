@@ -94,6 +94,32 @@ subtest 'rescan waits' => sub {
     no_processes_left();
 };
 
+# "It has no `run'" where there was a link, and other words of the scanner than of ours.
+subtest 'what is wrong with run' => sub {
+    my ($scan) = new_scan();
+    mkdir "$scan/$_" for qw(broken circle dir fifo none one@two closed);
+    symlink 'nowhere', "$scan/broken/run";
+    symlink 'run', "$scan/circle/run";
+    mkdir "$scan/dir/run";
+    run(['mkfifo', "$scan/fifo/run"]);
+    write_file("$scan/closed/run", '');
+    my %want = (
+        broken => "`run' is a link that leads nowhere", circle => "`run' is a link that leads in a circle", dir => "`run' is a directory",
+        fifo => "`run' is no regular file", none => "it has no `run'", 'one@two' => "it has no `run', and there is no template `one\@'",
+        closed => "`run' is not executable",
+    );
+    my $scanner = scanner($scan);
+    wait_for { listens($scan) && said($scan, 'waiting for') == keys %want } 'the scanner';
+    my %told = said_text($scan) =~ /waiting for `(\S+)': (.*)/g;
+    is_deeply(\%told, \%want, 'the scanner');
+    %told = map { $_ => $want{$_} && listed($scan)->{$_}[2] =~ s/^not supervised, //r } keys %want;
+    is_deeply(\%told, \%want, 'list says the same');
+    %told = ctl('rescan', $scan)->{err} =~ /warning: (\S+) is not supervised: (.*)/g;
+    is_deeply(\%told, \%want, 'rescan, too');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
 subtest 'rescan with definitions' => sub {
     my ($scan, $defs) = new_scan();
     sleeper("$defs/$_") for qw(a b);

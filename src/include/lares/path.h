@@ -42,6 +42,17 @@ extern int path_each_name(int dir, void (*each)(void *context, char const *name)
  * nowhere". 0 when it is none; then errno says why something else is not there. */
 extern char const *path_link_wrong(char const *path);
 
+/* Why the file `run` at this path cannot be executed, as a sentence about `run'; 0 when it can.
+ * errno: of what could not be asked, 0 when that is the answer. */
+extern char const *path_run_wrong(char const *path);
+
+/* The name is one of an instance without a `run` at path, and its template is neither here nor
+ * in the directory defs (0: none): quoted is the name of that in quotes then. */
+#define PATH_QUOTED (PATH_NAME_MAX + 3)
+extern int path_template_missing(char quoted[PATH_QUOTED], char const *name, char const *path,
+                                 char const *defs);
+#define PATH_NO_TEMPLATE "it has no `run', and there is no template " /* the name follows */
+
 /* Is it on a file system on which inotify does not tell of what others do (NFS, FUSE and the
  * like)?
  */

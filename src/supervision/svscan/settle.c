@@ -10,11 +10,12 @@
 #include "svscan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <lares/path.h>
 
 struct look {
   uint32_t signature;
@@ -23,6 +24,7 @@ struct look {
   uint8_t closed; /* it may not be searched */
   int failed;     /* errno of what could not be asked just now, 0 */
   char const *wrong;
+  char template[PATH_QUOTED]; /* to be said behind that */
 };
 
 static void consider(struct look *look, struct stat const *st, struct timespec const *now) {
@@ -55,9 +57,13 @@ static void look_at_run(struct scan const *s, struct entry const *e, struct look
   char path[PATH_SIZE];
   struct stat st;
 
+  if (!slot_path(s, e, SERVICE, "run", path)) return;
   if (!stat_in(s, e, "run", look, &st)) {
+    look->wrong = path_run_wrong(path);
     if (look->closed) return;
-    look->wrong = "it has no `run'";
+    if (!(e->flags & ENTRY_BUILT) &&
+        path_template_missing(look->template, e->name, path, s->definitions.path))
+      look->wrong = PATH_NO_TEMPLATE;
     if (stat_in(s, e, "type", look, &st) || stat_in(s, e, "start", look, &st)) {
       consider(look, &st, now);
       look->runnable = 1;
@@ -65,15 +71,11 @@ static void look_at_run(struct scan const *s, struct entry const *e, struct look
     return;
   }
   consider(look, &st, now);
-  if (!slot_path(s, e, SERVICE, "run", path)) return;
-  if (!S_ISREG(st.st_mode))
-    look->wrong = S_ISDIR(st.st_mode) ? "`run' is a directory" : "`run' is no regular file";
-  else if (!faccessat(AT_FDCWD, path, X_OK, AT_EACCESS))
+  look->wrong = path_run_wrong(path);
+  if (!look->wrong)
     look->runnable = 1;
   else if (is_shortage(errno))
     look->failed = errno;
-  else
-    look->wrong = "`run' is not executable";
 }
 
 static void look_at(struct scan const *s, struct entry const *e, struct look *look) {
@@ -177,7 +179,7 @@ static void settle(struct scan *s, struct entry *e, int at_once) {
   }
   if (e->flags & ENTRY_SAID) return;
   e->flags |= ENTRY_SAID;
-  report_warning("waiting for `", e->name, "': ", look.wrong);
+  report_warning("waiting for `", e->name, "': ", look.wrong, look.template);
 }
 
 /* A supervisor that runs is ours whatever its directory looks like: the locks are asked when

@@ -44,11 +44,9 @@ static char const *wrong_with(char const *name) {
     if (!S_ISDIR(st.st_mode)) return "its `supervise' is no directory";
     if (st.st_mode & (S_IWGRP | S_IWOTH)) return "its supervise/ can be written by others";
   }
-  if (!exists(name, "run"))
-    return exists(name, "type") || exists(name, "start") ? 0 : "it has no `run'";
-  if (!is_kind(name, "run", S_IFREG)) return "`run' is no regular file";
-  (void)path_join(path, sizeof path, name, "run");
-  return access(path, X_OK) < 0 ? "`run' is not executable" : 0;
+  if (!exists(name, "run") && (exists(name, "type") || exists(name, "start"))) return 0;
+  (void)path_join(path, sizeof path, name, "run"); /* shorter than supervise */
+  return path_run_wrong(path);
 }
 
 static int read_mark(char const *name, char const *mark, char *path) {
@@ -74,7 +72,17 @@ static int is_undefined(char const *name) {
   return entry_built_from(name, path) && stat(path, &st) < 0 && errno == ENOENT;
 }
 
+int entry_lacks_template(struct entry const *e, char quoted[PATH_QUOTED]) {
+  char path[PATH_SIZE];
+
+  quoted[0] = 0;
+  return e->kind == ENTRY_SERVICE && !entry_built_from(e->name, path) &&
+         path_join(path, sizeof path, e->name, "run") &&
+         path_template_missing(quoted, e->name, path, DEFINITIONS);
+}
+
 static void judge(struct entry *e) {
+  char quoted[PATH_QUOTED];
   struct stat st;
 
   e->kind = ENTRY_NOTHING;
@@ -101,6 +109,7 @@ static void judge(struct entry *e) {
   e->kind = e->name[strlen(e->name) - 1] == '@' ? ENTRY_TEMPLATE : ENTRY_SERVICE;
   if (e->kind == ENTRY_TEMPLATE) return;
   e->wrong = wrong_with(e->name);
+  if (e->wrong && entry_lacks_template(e, quoted)) e->wrong = PATH_NO_TEMPLATE;
   e->has_log = (uint8_t)is_kind(e->name, "log", S_IFDIR);
 }
 

@@ -35,6 +35,8 @@ struct entries {
 
 /* 1, or 0 with errno. What was in it before is forgotten. */
 extern int entries_read(struct entries *);
+/* That is what is wrong; quoted is to be said behind it, "" when it is something else. */
+extern int entry_lacks_template(struct entry const *, char quoted[PATH_QUOTED]);
 /* What it was built from, in a buffer of PATH_SIZE: 1, or 0. */
 extern int entry_built_from(char const *name, char *path);
 

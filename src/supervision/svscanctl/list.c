@@ -62,7 +62,7 @@ static void end(struct line *l) {
 /* One of a service and its logger. 0 when it may not be looked into. */
 static int list_one(struct entry const *e, char const *name) {
   struct line l = {.name = name, .state = "-"};
-  char path[PATH_NAME_MAX + 32], built[PATH_SIZE];
+  char path[PATH_NAME_MAX + 32], built[PATH_SIZE], template[PATH_QUOTED];
   struct state_record s;
   int held, known, closed;
 
@@ -80,7 +80,8 @@ static int list_one(struct entry const *e, char const *name) {
     remark(&l,
            known && s.marks & MARK_LEFT ? "its supervisor was told to leave" : "not supervised",
            0);
-  if (e->wrong && !strcmp(e->name, name)) remark(&l, e->wrong, 0);
+  if (e->wrong && !strcmp(e->name, name))
+    remark(&l, e->wrong, entry_lacks_template(e, template) ? template : 0);
   if (held && known && s.machine.flags & FLAG_LEAVING) remark(&l, "leaving", 0);
   if (held && known && s.drain.ns) remark(&l, "draining", 0);
   if (held && known && s.marks & MARK_ADOPTED) remark(&l, "adopted", 0);

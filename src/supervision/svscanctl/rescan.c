@@ -56,13 +56,15 @@ static unsigned count_awaited(struct entries const *all, int tell) {
 
 /* Directories in which nothing can run, and links that lead to none. */
 static unsigned count_wrong(struct entries const *all) {
+  char template[PATH_QUOTED];
   unsigned count = 0;
 
   for (size_t i = 0; i < all->count; i++) {
     struct entry const *e = &all->list[i];
     if ((e->kind != ENTRY_SERVICE && e->kind != ENTRY_BROKEN) || !e->wrong) continue;
     count++;
-    strerr_warnw(e->name, " is not supervised: ", e->wrong);
+    (void)entry_lacks_template(e, template);
+    strerr_warnw(e->name, " is not supervised: ", e->wrong, template);
   }
   return count;
 }
