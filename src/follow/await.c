@@ -141,7 +141,7 @@ static void add(char buf[AWAIT_TEXT], char const *word) {
 
 char const *await_describe(char buf[AWAIT_TEXT], struct await const *a) {
   char goal[STATUS_TEXT], text[STATUS_TEXT];
-  char const *why = status_reason_describe(text, a->now.reason, a->now.detail);
+  char const *why = status_reason_explain(text, a->follow.dir, a->now.reason, a->now.detail, 0);
 
   *buf = 0;
   (void)goal_describe(goal, a->goal);

@@ -4,11 +4,15 @@
 #include <skalibs/nonposix.h>
 #include <lares/status.h>
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <skalibs/sig.h>
 #include <skalibs/types.h>
+
+#include <lares/path.h>
 
 struct text {
   char *buf;
@@ -106,6 +110,30 @@ char const *status_reason_describe(char buf[STATUS_TEXT], unsigned reason, uint3
   default:
     break;
   }
+  return buf;
+}
+
+static int is_changed(char const *dir, struct stamp const *at) {
+  char path[4096];
+  struct stamp changed;
+  struct stat st;
+
+  if (!path_join(path, sizeof path, dir, "run") || stat(path, &st) < 0) return 1;
+  stamp_from_timespec(&changed, &st.st_ctim);
+  return stamp_compare(&changed, at) > 0;
+}
+
+char const *status_reason_explain(char buf[STATUS_TEXT], char const *dir, unsigned reason,
+                                  uint32_t detail, struct stamp const *at) {
+  struct text text = {buf, 0};
+  char why[PATH_UNEXECUTED];
+
+  if (reason != REASON_NO_EXEC || detail != ENOENT || (at && is_changed(dir, at)) ||
+      !path_interpreter_missing(why, dir, "run"))
+    return status_reason_describe(buf, reason, detail);
+  add(&text, status_reason_text(reason));
+  add(&text, ": ");
+  add(&text, why);
   return buf;
 }
 

@@ -5,6 +5,7 @@ use lib "$FindBin::Bin/../lib";
 use Lares;
 use Lares::State;
 use Test::More;
+use JSON::PP 'decode_json';
 use Socket ();
 
 sub count { my ($dir, $pattern) = @_; return scalar(() = messages($dir) =~ /$pattern/g) }
@@ -48,10 +49,44 @@ sub make_run {
 }
 
 # --- run cannot be executed ---
+# The system's words for a missing interpreter, "No such file or directory", are about a file that is there.
+sub says_interpreter {
+    my ($dir, $words) = @_;
+    my $text = "unable to execute run: the interpreter $words";
+    my $status = run([bin('svstat'), $dir])->{out};
+    like($status, qr/backoff: \Q$text\E, next start/, 'svstat says so');
+    is(decode_json(run([bin('svstat'), '--json', $dir])->{out})->[0]{reason_text}, $text, '... --json');
+    like(run([bin('svwait'), '-U', '-t', '20', $dir])->{err}, qr/it is backoff \(\Q$text\E\), not ready$/m, 'svwait');
+    like(run([bin('svc'), '-T', '5000', '-uwu', $dir])->{err}, qr/\(\Q$text\E\), not up$/m, 'svc -w');
+    like(run([bin('svhist'), $dir])->{out}, qr/ backoff, .*\(\Q$text\E\)$/m, 'svhist');
+}
+my %interpreters = (
+    dos      => ["#!/bin/sh\r\nexec sleep 1000\r\n", '`/bin/sh\\r\' does not exist (line ends of DOS)'],
+    options  => ["#! /no/python3 -u up down\n", '`/no/python3\' does not exist'],
+    odd      => ["#!/no/\e[1m\xe9" . 'x' x 50 . "\n", '`/no/\\x1b[1m\\xe9' . 'x' x 25 . '...\' does not exist'],
+    indirect => ["#!./python\n", '`/no/python3\' does not exist', python => "#!/no/python3\n"],
+);
+for my $name (sort keys %interpreters) {
+    my ($text, $words, %files) = @{ $interpreters{$name} };
+    my $dir = make_service(tmp("interpreter-$name"), files => { 'restart-delays' => "0 100000\n" });
+    write_file("$dir/$_", $files{$_}, 0755) for keys %files;
+    write_file("$dir/run", $text, 0755);
+    my $pid = supervise($dir);
+    wait_message($dir, qr/error supervise \S+ unable to execute \.\/run: the interpreter \Q$words\E$/m);
+    wait_state($dir, state => 'backoff');
+    says_interpreter($dir, $words);
+    if ($name eq 'options') {
+        write_file("$dir/run", "#!/bin/sh\n", 0755);
+        unlike(run([bin('svhist'), $dir])->{out}, qr/interpreter/, 'of another run svhist knows nothing');
+    }
+    leave_service($dir, $pid);
+    no_processes_left();
+}
+
 my @runs = (
     ['not executable', sub { write_file("$_[0]/run", "#!/bin/sh\n", 0644) }, qr/error supervise \S+ unable to execute \.\/run: Permission denied/, 'no-exec'],
     ['a directory',    sub { mkdir "$_[0]/run" }, qr/warning supervise \S+ run: is a directory, a file is expected; using nothing/, 'no-run'],
-    ['a bad shebang',  sub { write_file("$_[0]/run", "#!/nonexistent/shell\n", 0755) }, qr/error supervise \S+ unable to execute \.\/run: the interpreter that its first line names does not exist/, 'no-exec'],
+    ['a bad shebang',  sub { write_file("$_[0]/run", "#!/nonexistent/shell\n", 0755) }, qr/error supervise \S+ unable to execute \.\/run: the interpreter `\/nonexistent\/shell' does not exist$/m, 'no-exec'],
     ['no shebang',     sub { write_file("$_[0]/run", "garbage\0\1\2", 0755) }, qr/error supervise \S+ unable to execute \.\/run: neither a program for this machine nor a script that begins with #!/, 'no-exec'],
     ['empty',          sub { write_file("$_[0]/run", '', 0755) }, qr/error supervise \S+ unable to execute \.\/run: neither a program for this machine nor a script that begins with #!/, 'no-exec'],
     ['a FIFO',         sub { make_fifo("$_[0]/run", 0755) }, qr/warning supervise \S+ run: is a FIFO, a file is expected/, 'no-run'],

@@ -167,7 +167,7 @@ static void die_unknown(char const *service, char const *name) {
 int lares_run(int argc, char const *const *argv) {
   subgetopt at = SUBGETOPT_ZERO;
   char const *scan = 0, *service, *name;
-  char path[PATH_SIZE];
+  char path[PATH_SIZE], why[PATH_UNEXECUTED];
   int letter;
 
   while ((letter = subgetopt_r(argc, argv, ":s:", &at)) != -1) {
@@ -194,8 +194,7 @@ int lares_run(int argc, char const *const *argv) {
     memcpy(command + 1, argv + 2, (size_t)(argc - 1) * sizeof *command);
     execve(path, (char *const *)command, envp);
   }
-  if (errno == ENOENT && access(path, F_OK) == 0)
-    strerr_dief(EXIT_NOTFOUND, "unable to run ", path, " of ", service,
-                ": the interpreter that its first line names does not exist");
+  if (errno == ENOENT && path_interpreter_missing(why, ".", path))
+    strerr_dief(EXIT_NOTFOUND, "unable to run ", path, " of ", service, ": ", why);
   strerr_diefusys(errno == ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC, "run ", path, " of ", service);
 }

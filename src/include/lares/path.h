@@ -53,6 +53,13 @@ extern int path_template_missing(char quoted[PATH_QUOTED], char const *name, cha
                                  char const *defs);
 #define PATH_NO_TEMPLATE "it has no `run', and there is no template " /* the name follows */
 
+/* Of a file in dir that is there and could not be executed for ENOENT: why, in words. 1, or 0
+ * when that cannot be seen (any more). The name of the interpreter that they contain has no
+ * blanks and nothing unprintable: a carriage return is shown as \r. errno is kept. */
+#define PATH_UNEXECUTED 100
+extern int path_interpreter_missing(char buf[PATH_UNEXECUTED], char const *dir,
+                                    char const *file);
+
 /* Is it on a file system on which inotify does not tell of what others do (NFS, FUSE and the
  * like)?
  */

@@ -143,6 +143,12 @@ extern char const *status_reason_name(char buf[STATUS_REASON_NAME], unsigned rea
 #define STATUS_TEXT 128
 extern char const *status_reason_describe(char buf[STATUS_TEXT], unsigned reason,
                                           uint32_t detail);
+/* The same of a service whose directory can be looked at: of a run that could not be executed
+ * also which interpreter is missing, unless run was changed since `at` (0: that is no matter).
+ */
+extern char const *status_reason_explain(char buf[STATUS_TEXT], char const *dir,
+                                         unsigned reason, uint32_t detail,
+                                         struct stamp const *at);
 extern char const *status_wstat_describe(char buf[STATUS_TEXT], int32_t wstat);
 
 /* --- the full record ---------------------------------------------------------------------- */

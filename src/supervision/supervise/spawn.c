@@ -9,6 +9,7 @@
 
 #include <skalibs/types.h>
 
+#include <lares/path.h>
 #include <lares/report.h>
 
 #include "supervise.h"
@@ -133,6 +134,8 @@ static int take_successor(struct supervisor *s, enum machine_role role) {
 
 /* Said once, until it works or fails otherwise. */
 static void say_exec_failure(struct supervisor *s, struct child_plan const *plan) {
+  char why[PATH_UNEXECUTED];
+
   if (s->said_no_exec[plan->role] == plan->failed) return;
   errno = plan->failed;
   if (!strcmp(plan->at, "dup2"))
@@ -140,9 +143,8 @@ static void say_exec_failure(struct supervisor *s, struct child_plan const *plan
                        " its descriptors, is notification-fd within the limit of open files?");
   else if (strcmp(plan->at, "exec"))
     report_error_errno("unable to open ", plan->at, " for ", plan->file);
-  else if (errno == ENOENT && !access(plan->file, F_OK))
-    report_error("unable to execute ", plan->file,
-                 ": the interpreter that its first line names does not exist");
+  else if (errno == ENOENT && path_interpreter_missing(why, ".", plan->file))
+    report_error("unable to execute ", plan->file, ": ", why);
   else if (errno == ENOEXEC)
     report_error("unable to execute ", plan->file,
                  ": neither a program for this machine nor a script that begins with #!");

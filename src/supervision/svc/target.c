@@ -172,7 +172,7 @@ static enum verdict judge_lares(struct target *t, struct svc_order const *order)
 
 static void warn_missed(struct target const *t, struct svc_order const *order) {
   char text[STATUS_TEXT];
-  char const *why = status_reason_describe(text, t->now.reason, t->now.detail);
+  char const *why = status_reason_explain(text, t->dir, t->now.reason, t->now.detail, 0);
   /* Tried again without a delay, what cannot be executed may be up for a moment just now. */
   int up = t->now.machine.state == STATE_UP;
 

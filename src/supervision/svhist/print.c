@@ -35,9 +35,9 @@ static void print_flags(uint8_t flags) {
   if (flags & FLAG_LEAVING) put(", leaving");
 }
 
-static void text_record(struct history_record const *r) {
+static void text_record(char const *dir, struct history_record const *r) {
   char text[STATUS_TEXT];
-  char const *why = status_reason_describe(text, r->reason, r->detail);
+  char const *why = status_reason_explain(text, dir, r->reason, r->detail, &r->at);
 
   put(machine_event_name(r->event));
   put(" -> ");
@@ -71,7 +71,7 @@ static void print_text(struct request const *q, char const *dir, struct piece co
   if (p->what == FOLLOW_RECORD) {
     put_number(p->record.sequence);
     put(" ");
-    text_record(&p->record);
+    text_record(dir, &p->record);
   } else if (p->what == FOLLOW_LOST) {
     put("lost ");
     put_number(p->first);
@@ -98,7 +98,7 @@ static void json_end(struct history_record const *r) {
     json_null("exit_signal");
 }
 
-static void json_record(struct history_record const *r) {
+static void json_record(char const *dir, struct history_record const *r) {
   static char const *const stops[] = {"none", "full", "again", "lapse"};
   char text[STATUS_TEXT], name[STATUS_REASON_NAME], at[STAMP_ISO + 1];
   struct machine const *m = &r->machine;
@@ -119,7 +119,7 @@ static void json_record(struct history_record const *r) {
   json_unsigned("pid", (uint64_t)r->pid);
   json_word("reason", status_reason_name(name, r->reason));
   json_unsigned("reason_detail", r->detail);
-  json_word("reason_text", status_reason_describe(text, r->reason, r->detail));
+  json_word("reason_text", status_reason_explain(text, dir, r->reason, r->detail, &r->at));
   json_end(r);
 }
 
@@ -128,7 +128,7 @@ static void print_json(char const *dir, struct piece const *p) {
   put_number(JSON_VERSION);
   if (!json_word("directory", dir)) json_hex("directory", dir, strlen(dir));
   if (p->what == FOLLOW_RECORD)
-    json_record(&p->record);
+    json_record(dir, &p->record);
   else if (p->what == FOLLOW_LOST) {
     json_unsigned("lost_from", p->first);
     json_unsigned("lost_to", p->last);

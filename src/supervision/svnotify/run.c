@@ -49,7 +49,7 @@ static void set_end(struct environment *e, struct history_record const *r) {
   if (WIFSIGNALED(r->wstat)) set_number(e, "EXIT_SIGNAL", (uint64_t)WTERMSIG(r->wstat));
 }
 
-static void set_record(struct environment *e, struct history_record const *r) {
+static void set_record(struct environment *e, char const *dir, struct history_record const *r) {
   char text[STATUS_TEXT], name[STATUS_REASON_NAME], at[STAMP_ISO + 1];
   uint8_t flags = r->machine.flags;
 
@@ -62,7 +62,7 @@ static void set_record(struct environment *e, struct history_record const *r) {
   set(e, "LEAVING", flags & FLAG_LEAVING ? "1" : "0");
   set_number(e, "PID", (uint64_t)r->pid);
   set(e, "REASON", status_reason_name(name, r->reason));
-  set(e, "REASON_TEXT", status_reason_describe(text, r->reason, r->detail));
+  set(e, "REASON_TEXT", status_reason_explain(text, dir, r->reason, r->detail, &r->at));
   set_end(e, r);
 }
 
@@ -78,7 +78,7 @@ static void make_environment(struct environment *e, struct watched const *w) {
     set_number(e, "LOST_FROM", notice->first);
     set_number(e, "LOST_TO", notice->last);
   } else
-    set_record(e, &notice->record);
+    set_record(e, w->path, &notice->record);
   for (char **other = environ; *other && count < MOST_OTHERS; other++)
     if (strncmp(*other, "LARES_", 6) || !strncmp(*other, "LARES_SCANDIR=", 14))
       e->all[count++] = *other;

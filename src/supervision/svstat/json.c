@@ -9,12 +9,13 @@
 
 #define JSON_VERSION 1
 
-static void put_reason(struct form *f, struct state_record const *s) {
+static void put_reason(struct form *f, struct report const *r) {
+  struct state_record const *s = &r->state;
   char name[STATUS_REASON_NAME], text[STATUS_TEXT];
 
   form_word(f, "reason", status_reason_name(name, s->reason));
   form_count(f, "reason_detail", s->detail);
-  form_word(f, "reason_text", status_reason_describe(text, s->reason, s->detail));
+  form_word(f, "reason_text", status_reason_explain(text, r->dir, s->reason, s->detail, 0));
 }
 
 static void put_last_exit(struct form *f, struct state_record const *s) {
@@ -81,7 +82,7 @@ static void put_state(struct form *f, struct report const *r) {
   form_flag(f, "held", s->marks & MARK_HELD);
   form_flag(f, "deliberate", s->marks & MARK_DELIBERATE);
   form_flag(f, "draining", s->drain.ns != 0);
-  put_reason(f, s);
+  put_reason(f, r);
   form_count(f, "starts", s->starts);
   form_count(f, "restarts", s->starts > 1 ? s->starts - 1 : 0);
   form_count(f, "deaths", s->deaths);

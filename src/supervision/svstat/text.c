@@ -35,10 +35,11 @@ static void put_classic(struct report const *r) {
   if (up && c->want == 'd') put(", want down");
 }
 
-static void put_reason(struct state_record const *s, char const *before) {
+static void put_reason(struct report const *r, char const *before) {
+  struct state_record const *s = &r->state;
   char text[STATUS_TEXT];
 
-  status_reason_describe(text, s->reason, s->detail);
+  status_reason_explain(text, r->dir, s->reason, s->detail, 0);
   if (!text[0]) return;
   put(before);
   put(text);
@@ -52,18 +53,20 @@ static void put_next(struct report const *r, char const *before) {
   put_tenths(report_ms_until(r, r->state.deadline));
 }
 
-static void put_down(struct state_record const *s) {
+static void put_down(struct report const *r) {
+  struct state_record const *s = &r->state;
+
   if (s->reason == REASON_CONDITION)
-    put_reason(s, ", not wanted here: ");
+    put_reason(r, ", not wanted here: ");
   else if (s->reason == REASON_COMMAND && s->starts)
-    put_reason(s, ", stopped: ");
+    put_reason(r, ", stopped: ");
   else if (s->starts)
-    put_reason(s, ", ended: ");
+    put_reason(r, ", ended: ");
   else
     put(", never started");
   if (!s->starts && s->reason != REASON_COMMAND && s->reason != REASON_CONDITION &&
       s->reason != REASON_DOWN_FILE)
-    put_reason(s, ": ");
+    put_reason(r, ": ");
 }
 
 /* A program may call itself anything; its name shall not look like a part of our line. */
@@ -134,7 +137,7 @@ static void put_waiting(struct report const *r) {
   if (r->texts.waiting[0])
     put_needs(r);
   else
-    put_reason(&r->state, ": ");
+    put_reason(r, ": ");
 }
 
 static void put_starting(struct state_record const *s) {
@@ -152,7 +155,7 @@ static void put_state(struct report const *r) {
 
   switch (s->machine.state) {
   case STATE_DOWN:
-    put_down(s);
+    put_down(r);
     break;
   case STATE_WAITING:
     put_waiting(r);
@@ -189,12 +192,12 @@ static void put_state(struct report const *r) {
     break;
   case STATE_BACKOFF:
     put(", backoff");
-    put_reason(s, ": ");
+    put_reason(r, ": ");
     put_next(r, ", next start in ");
     break;
   case STATE_FAILED:
     put(", failed");
-    put_reason(s, ": ");
+    put_reason(r, ": ");
     put_next(r, ", next start in ");
     break;
   case STATE_DONE:
