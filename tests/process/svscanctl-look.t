@@ -120,6 +120,30 @@ subtest 'what is wrong with run' => sub {
     no_processes_left();
 };
 
+# Rescan waited for its whole time, and said that there is no supervisor yet.
+subtest 'supervise/ is taken away' => sub {
+    my ($scan) = new_scan();
+    sleeper("$scan/$_") for qw(a b);
+    my $scanner = scanner($scan);
+    both_up("$scan/$_") for qw(a b);
+    is(ctl('rescan', $scan)->{exit}, 0, 'everything runs');
+    my %pid = map { $_ => supervisor($_) } qw(a b/log);
+    run(['rm', '-r', "$scan/$_/supervise"]) for qw(a b/log);
+    my $r = ctl('rescan', $scan);
+    is("$r->{exit} $r->{err}", '1 ' . join('', map { "lares-svscanctl: warning: $_ cannot be commanded: its supervise/ was taken away, "
+        . "supervisor pid $pid{$_} runs on; after `kill $pid{$_}', which stops the service, rescan again\n" } qw(a b/log)), 'said, without waiting');
+    is_deeply(listed($scan)->{$_}, [$pid{$_}, '-', 'its supervise/ was taken away'], "list: $_") for qw(a b/log);
+    for my $name (qw(a b/log)) {
+        kill 'TERM', $pid{$name};
+        wait_for { said($scan, qr/`\Q$name\E', pid $pid{$name}, left/) } "$name left";
+    }
+    $r = ctl('rescan', $scan);
+    is("$r->{exit} $r->{err}", '0 ', 'what is advised helps');
+    ok(listening("$scan/a") && listening("$scan/b/log"), '... both are supervised again');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
 subtest 'rescan with definitions' => sub {
     my ($scan, $defs) = new_scan();
     sleeper("$defs/$_") for qw(a b);

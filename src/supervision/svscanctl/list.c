@@ -60,22 +60,25 @@ static void end(struct line *l) {
 }
 
 /* One of a service and its logger. 0 when it may not be looked into. */
-static int list_one(struct entry const *e, char const *name) {
+static int list_one(struct bereft const *bereft, struct entry const *e, char const *name) {
   struct line l = {.name = name, .state = "-"};
   char path[PATH_NAME_MAX + 32], built[PATH_SIZE], template[PATH_QUOTED];
   struct state_record s;
-  int held, known, closed;
+  int held, known, closed, alone;
 
   strcpy(path, name);
   strcat(path, "/supervise/lock");
   held = look_at_lock(path, &l.pid);
   closed = errno == EACCES;
   known = !closed && state_record_load(name, &s);
+  alone = !held && !closed && (l.pid = bereft_find(bereft, name));
   if (known && held) l.state = machine_state_name(s.machine.state);
   if (closed) l.state = "?";
   begin(&l);
   if (closed)
     remark(&l, "permission denied", 0);
+  else if (alone)
+    remark(&l, "its supervise/ was taken away", 0);
   else if (!held)
     remark(&l,
            known && s.marks & MARK_LEFT ? "its supervisor was told to leave" : "not supervised",
@@ -116,20 +119,22 @@ static void list_other(struct entries const *all, struct entry const *e) {
 
 int list_entries(void) {
   struct entries all = {.list = 0};
+  struct bereft bereft = {.list = 0};
   unsigned closed = 0;
   char number[UINT_FMT + 1], log[PATH_NAME_MAX + 8];
 
   if (!entries_read(&all)) strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
+  bereft_read(&bereft);
   for (size_t i = 0; i < all.count; i++) {
     struct entry const *e = &all.list[i];
     if (e->kind != ENTRY_SERVICE) {
       list_other(&all, e);
       continue;
     }
-    closed += !list_one(e, e->name);
+    closed += !list_one(&bereft, e, e->name);
     strcpy(log, e->name);
     strcat(log, "/log");
-    if (e->has_log) closed += !list_one(e, log);
+    if (e->has_log) closed += !list_one(&bereft, e, log);
   }
   if (!buffer_flush(buffer_1)) strerr_diefusys(EXIT_SYSTEM, "write to standard output");
   number[uint_fmt(number, closed)] = 0;

@@ -30,6 +30,17 @@ extern int look_at_supervisors(void (*each)(void *context, char const *name, int
  * started from. */
 extern int look_is_new(int32_t pid, char const *bindir, char const *program);
 
+/* --- bereft.c --- */
+
+/* Processes that hold the files of a supervise/ that was taken away. */
+struct bereft {
+  int32_t *list; /* owned */
+  size_t count;
+};
+extern void bereft_read(struct bereft *);
+/* The one that supervises this directory ("web", "web/log"), or 0. */
+extern int32_t bereft_find(struct bereft const *, char const *name);
+
 /* --- tell.c --- */
 
 /* Ends the program unless a scanner runs here that can do what the letter asks for; scandir is
