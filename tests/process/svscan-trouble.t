@@ -21,6 +21,7 @@ sub stub {
 subtest 'usage' => sub {
     my ($scan, $def) = new_scan();
     my %wrong = (
+        'an empty name'     => [[''], 100, qr/unable to use scan directory '': No such file/],
         'no such directory' => [["$scan/none"], 100, qr/unable to use scan directory \S+: No such file/],
         'a file'            => [[write_file(tmp('file'), '')], 100, qr/unable to use scan directory \S+: Not a dir/],
         'unknown option'    => [['-z', $scan], 100, qr/usage: lares-svscan/],
@@ -48,6 +49,24 @@ subtest 'usage' => sub {
         $r = run([bin('svscan'), $scan], uid => 65534, gid => 65534);
         like($r->{err}, qr/unable to list scan directory .*: Permission denied/, 'not readable');
     }
+};
+
+# It said only that it ignores `run', and ran log/ as a service.
+subtest 'the directory of a service' => sub {
+    my ($scan, $def) = new_scan();
+    write_file("$scan/README", '');
+    my $scanner = scanner($scan);
+    wait_for { said($scan, qr/ignoring `README'/) } 'begun';
+    is(said($scan, qr/looks like/), 0, 'a file in a scan directory is no reason');
+    is(stop_scanner($scanner), 0, 'stopped');
+    $scan = "$def/web";
+    sleeper($scan);
+    $scanner = scanner($scan);
+    wait_for { said($scan, qr/ignoring `run'/) } 'begun';
+    is(said($scan, qr/warning svscan \Q$scan\E looks like the directory of a service, not of services/), 1, 'of that of a service it is said');
+    up("$scan/log");
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
 };
 
 subtest 'what a supervisor is born with' => sub {

@@ -53,6 +53,11 @@ static inline char const *option_scan_directory(int argc, char const *const *arg
   return argc > at->ind ? argv[at->ind] : ".";
 }
 
+/* An argument in a message: an empty one is to be seen, too. */
+static inline char const *option_shown(char const *argument) {
+  return *argument ? argument : "''";
+}
+
 /* What a program is started with behind its options, at the end of a list with room for two
  * more and the end: a name that begins with - would be one of them. */
 static inline void option_operand(char const **argv, char const *operand) {

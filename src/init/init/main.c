@@ -85,7 +85,7 @@ static void enter(struct init *s, char const *dir) {
   s->dir = chdir(dir) < 0 ? -1 : open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (s->dir < 0)
     strerr_diefusys(errno == ENOENT || errno == ENOTDIR ? EXIT_USAGE : EXIT_SYSTEM,
-                    "use scan directory ", dir);
+                    "use scan directory ", option_shown(dir));
   s->path = realpath(".", 0);
   if (!s->path) strerr_diefusys(EXIT_SYSTEM, "find the path of ", dir);
 }

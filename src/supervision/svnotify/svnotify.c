@@ -232,7 +232,7 @@ int main(int argc, char const *const *argv) {
   char const *dir = options_parse(&n, argc, argv);
   int signals;
 
-  if (chdir(dir) < 0) strerr_diefusys(EXIT_SYSTEM, "use scan directory ", dir);
+  if (chdir(dir) < 0) strerr_diefusys(EXIT_SYSTEM, "use scan directory ", option_shown(dir));
   take_lock(dir);
   if (!is_hook_there(&n)) {
     report_start("svnotify");

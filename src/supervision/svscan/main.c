@@ -94,7 +94,7 @@ static void enter(struct scan *s, char const *dir) {
 
   if (chdir(dir) < 0)
     strerr_diefusys(errno == ENOENT || errno == ENOTDIR ? EXIT_USAGE : EXIT_SYSTEM,
-                    "use scan directory ", dir);
+                    "use scan directory ", option_shown(dir));
   list = opendir(".");
   if (!list || stat(".", &st) < 0) strerr_diefusys(EXIT_SYSTEM, "list scan directory ", dir);
   closedir(list);
@@ -102,6 +102,16 @@ static void enter(struct scan *s, char const *dir) {
   s->ino = st.st_ino;
   s->path = realpath(".", 0);
   if (!s->path) strerr_diefusys(EXIT_SYSTEM, "find the path of ", dir);
+}
+
+/* `lares-svscan /service/web` would take its log/ for a service. */
+static void warn_of_service(struct scan const *s) {
+  struct stat st;
+
+  if ((!stat("run", &st) && S_ISREG(st.st_mode)) ||
+      (!stat("supervise/ok", &st) && S_ISFIFO(st.st_mode)))
+    report_warning(s->path, " looks like the directory of a service, not of services: the "
+                            "scan directory may be the one that it is in");
 }
 
 /* Later it may come and go. */
@@ -218,6 +228,7 @@ int main(int argc, char const *const *argv) {
   if (s.signals < 0) cannot_begin(&s, "trap signals");
   spawn_raise_limit(&s);
   report_start("svscan");
+  if (!s.upgrade.resumed) warn_of_service(&s);
   if (!tree_adopt_orphans())
     report_info("not a child subreaper: exit codes of adopted services may stay unknown");
   watch_start(&s);

@@ -125,7 +125,7 @@ static int with(struct order const *o, char letter, char const *scandir) {
   if (o->bindir && letter != 'Z') strerr_dief(EXIT_USAGE, "option -b is for upgrade alone");
   if (scandir && chdir(scandir) < 0)
     strerr_diefusys(errno == ENOENT || errno == ENOTDIR ? EXIT_USAGE : EXIT_SYSTEM,
-                    "use scan directory ", scandir);
+                    "use scan directory ", option_shown(scandir));
   return carry_out(o, letter, scandir ? scandir : ".");
 }
 
