@@ -73,17 +73,14 @@ static void describe(char buf[PATH_UNEXECUTED], char const *name) {
 }
 _Static_assert(PATH_UNEXECUTED >= 17 + SHOWN + 3 + 3 + 16 + 19 + 1, "room for the words");
 
-/* A relative one is relative to the directory in which the file is executed. */
+/* A relative one is relative to the directory in which the file is executed. -1: the file is no
+ * script, or cannot be read. */
 static int find_missing(char buf[PATH_UNEXECUTED], char const *dir, char const *file) {
-  static char const loader[] = "its interpreter or loader does not exist";
   char path[PATH_SIZE], name[FIRST_LINE];
 
   if (!path_join(path, sizeof path, dir, file) || is_missing(path)) return 0;
   for (unsigned i = 0; i < MOST_SCRIPTS; i++) {
-    if (!read_interpreter(path, name)) {
-      memcpy(buf, loader, sizeof loader);
-      return !i;
-    }
+    if (!read_interpreter(path, name)) return -!i;
     if (name[0] == '/')
       memcpy(path, name, strlen(name) + 1);
     else if (!path_join(path, sizeof path, dir, name))
@@ -95,9 +92,18 @@ static int find_missing(char buf[PATH_UNEXECUTED], char const *dir, char const *
   return 0;
 }
 
-int path_interpreter_missing(char buf[PATH_UNEXECUTED], char const *dir, char const *file) {
+int path_script_missing(char buf[PATH_UNEXECUTED], char const *dir, char const *file) {
   int saved = errno, found = find_missing(buf, dir, file);
 
   errno = saved;
-  return found;
+  return found > 0;
+}
+
+int path_interpreter_missing(char buf[PATH_UNEXECUTED], char const *dir, char const *file) {
+  static char const loader[] = "its interpreter or loader does not exist";
+  int saved = errno, found = find_missing(buf, dir, file);
+
+  errno = saved;
+  if (found < 0) memcpy(buf, loader, sizeof loader);
+  return !!found;
 }

@@ -31,12 +31,15 @@ subtest 'each slip is told' => sub {
     chmod 0644, "$scan/web/finish";
     make_service("$scan/mail", run => 'exec sleep 1000');
     chmod 0644, "$scan/mail/run";
+    make_service("$scan/hello", run => 'exec sleep 1000');
+    write_file("$scan/hello/run", "#!/bin/sh\r\nexec sleep 1000\r\n", 0755);
     mkdir "$scan/empty";
     symlink 'nowhere', "$scan/lost";
     my $r = check($scan);
     is($r->{exit}, 1, 'exit code 1');
     is(warned($r->{err}), <<'END', 'all of them');
 empty: cannot run: it has no `run'
+hello/run: the interpreter `/bin/sh\r' does not exist (line ends of DOS)
 lost: a link that leads nowhere
 mail/run: is not executable
 web/Type: means nothing; is `type' meant?

@@ -59,6 +59,8 @@ extern int path_template_missing(char quoted[PATH_QUOTED], char const *name, cha
 #define PATH_UNEXECUTED 100
 extern int path_interpreter_missing(char buf[PATH_UNEXECUTED], char const *dir,
                                     char const *file);
+/* The same of a file of which nothing is known yet: 1 only for a script. */
+extern int path_script_missing(char buf[PATH_UNEXECUTED], char const *dir, char const *file);
 
 /* Is it on a file system on which inotify does not tell of what others do (NFS, FUSE and the
  * like)?

@@ -34,15 +34,18 @@ static void complain(void *context, char const *file, char const *wrong, char co
 /* What is there to be run. */
 static void look_for_programs(struct check *c, char const *dir) {
   static char const *const names[] = {"run", "start", "finish", "stop", "check", "condition"};
-  char path[PATH_SIZE];
+  char path[PATH_SIZE], why[PATH_UNEXECUTED];
   struct stat st;
 
   for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+    char const *wrong = "is not executable";
     if (!path_join(path, sizeof path, dir, names[i]) || stat(path, &st) < 0) continue;
-    if (!S_ISREG(st.st_mode) || !access(path, X_OK)) continue;
+    if (!S_ISREG(st.st_mode)) continue;
+    if (!access(path, X_OK)) wrong = path_script_missing(why, dir, names[i]) ? why : 0;
+    if (!wrong) continue;
     c->wrong++;
     c->of_run |= !i;
-    strerr_warnw(c->name, "/", names[i], ": is not executable");
+    strerr_warnw(c->name, "/", names[i], ": ", wrong);
   }
 }
 
@@ -83,7 +86,8 @@ static void look_for_needs(struct check *c, char const *dir, char const *of) {
   if (open) closedir(open);
 }
 
-static unsigned check_one(char const *dir, char const *name, char const *wrong) {
+static unsigned check_one(char const *dir, char const *name, char const *wrong,
+                          char const *quoted) {
   struct check c = {.name = name};
   struct svdir svdir;
 
@@ -95,39 +99,53 @@ static unsigned check_one(char const *dir, char const *name, char const *wrong) 
   look_for_programs(&c, dir);
   if (wrong && !c.of_run) {
     c.wrong++;
-    strerr_warnw(name, ": cannot run: ", wrong);
+    strerr_warnw(name, ": cannot run: ", wrong, quoted);
   }
   look_for_slips(&c, dir);
   return c.wrong;
 }
 
-static unsigned check_entry(struct entry const *e) {
-  char log[PATH_NAME_MAX + 8];
+static unsigned check_service(struct entry const *e) {
+  char log[PATH_NAME_MAX + 8], quoted[PATH_QUOTED];
   struct check c = {.name = e->name};
   unsigned wrong;
 
-  if (e->kind == ENTRY_NOTHING) {
-    struct stat st;
-    if (!lstat(e->name, &st) && S_ISREG(st.st_mode)) return 0; /* somebody's notes */
-    strerr_warnw(e->name, ": ", e->wrong);
-    return 1;
-  }
-  wrong = check_one(e->name, e->name, e->wrong);
+  (void)entry_lacks_template(e, quoted);
+  wrong = check_one(e->name, e->name, e->wrong, quoted);
   look_for_needs(&c, e->name, "needs");
   strcpy(log, e->name);
   strcat(log, "/log");
-  if (e->has_log) wrong += check_one(log, log, 0);
+  if (e->has_log) wrong += check_one(log, log, 0, "");
   return wrong + c.wrong;
 }
 
+static unsigned check_entry(struct entry const *e) {
+  struct stat st;
+
+  switch (e->kind) {
+  case ENTRY_SERVICE:
+  case ENTRY_TEMPLATE:
+    return check_service(e);
+  case ENTRY_NOTHING:
+    if (!lstat(e->name, &st) && S_ISREG(st.st_mode)) return 0; /* somebody's notes */
+    break;
+  case ENTRY_BROKEN:
+    break;
+  default:
+    return 0; /* what has become of one */
+  }
+  strerr_warnw(e->name, ": ", e->wrong);
+  return 1;
+}
+
 /* Of one that is no directory of services but a service. */
-static unsigned check_service(char const *name) {
+static unsigned check_alone(char const *name) {
   struct stat st;
   char log[PATH_SIZE];
-  unsigned wrong = check_one(".", name, 0);
+  unsigned wrong = check_one(".", name, 0, "");
 
   if (!stat("log", &st) && S_ISDIR(st.st_mode) && path_join(log, sizeof log, name, "log"))
-    wrong += check_one("log", log, 0);
+    wrong += check_one("log", log, 0, "");
   return wrong;
 }
 
@@ -136,10 +154,9 @@ int check_entries(char const *scandir) {
   unsigned wrong = 0;
 
   if (!access("run", F_OK) || !access("type", F_OK) || !access("start", F_OK))
-    return check_service(scandir) ? EXIT_NO : EXIT_DONE;
+    return check_alone(scandir) ? EXIT_NO : EXIT_DONE;
   if (!entries_read(&all)) strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
   for (size_t i = 0; i < all.count; i++)
-    if (all.list[i].kind <= ENTRY_NOTHING && all.list[i].kind != ENTRY_ALIAS)
-      wrong += check_entry(&all.list[i]);
+    wrong += check_entry(&all.list[i]);
   return wrong ? EXIT_NO : EXIT_DONE;
 }
