@@ -191,6 +191,33 @@ subtest 'closed descriptors, SIGCHLD ignored' => sub {
     no_processes_left();
 };
 
+# Alerts never came, and `svscanctl rescan` was content.
+subtest 'hooks without the x bit are named' => sub {
+    my ($scan, $def) = new_scan();
+    my @idle = ('.lares/notify', '.lares/finish', '.lares/SIGUSR1');
+    mkdir "$scan/.lares", 0711;
+    write_file("$scan/$_", "#!/bin/sh\n", 0644) for @idle;
+    my $scanner = scanner($scan);
+    wait_for { said($scan, qr{\.lares/SIGUSR1 is}) } 'the scanner to look';
+    is(said($scan, qr{warning svscan \Q$_\E is no executable file; it is not run$}), 1, "$_ at the start") for @idle;
+    write_file("$scan/.lares/SIGUSR2", "#!/bin/sh\n", 0644);
+    signal($scanner, 'USR2') for 1 .. 2;
+    signal($scanner, 'USR1');
+    wait_for { said($scan, qr{\.lares/SIGUSR2 is no executable file}) } 'it to be missed';
+    chmod 0755, "$scan/.lares/SIGUSR2";
+    my $r = run([bin('svscanctl'), 'rescan', $scan], timeout => 70);
+    is($r->{exit}, 1, 'rescan: exit 1');
+    is($r->{err}, join('', map { "lares-svscanctl: warning: $_ is not run: it is no executable file\n" } @idle), '... and all are named');
+    is(said($scan, qr{\.lares/SIGUSR2 is no executable file}), 1, 'not said twice, nor once it is mended');
+    is(said($scan, qr{\.lares/notify is no executable file}), 2, 'said again when told to look anew');
+    chmod 0755, map { "$scan/$_" } @idle;
+    $r = run([bin('svscanctl'), 'rescan', $scan], timeout => 70);
+    is("$r->{exit} $r->{err}", '0 ', 'mended: rescan is content');
+    is(said($scan, qr{\.lares/notify is no executable file}), 2, '... and so is the scanner');
+    stop_scanner($scanner);
+    no_processes_left();
+};
+
 subtest 'supervisors that do not stay' => sub {
     my ($scan, $def) = new_scan();
     my $ran = tmp('ran');

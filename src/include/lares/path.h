@@ -67,4 +67,13 @@ extern int path_script_missing(char buf[PATH_UNEXECUTED], char const *dir, char 
  */
 extern int path_is_remote(char const *path);
 
+/* What a scanner runs if it is there, as paths from the scan directory (.lares/notify,
+ * .lares/SIGTERM and so on): number i, counted from 0; 0 behind the last. There are 16 at most.
+ */
+extern char const *path_hook(unsigned i);
+
+/* It is there and no executable file, so that it is never run. What cannot be looked at just
+ * now is not said to be that. */
+extern int path_hook_is_idle(char const *hook);
+
 #endif

@@ -100,6 +100,7 @@ int hook_reaped(struct scan *s, int32_t pid, int32_t wstat) {
   if (s->hook.ending) return 1;
   if (!wstat) {
     report_info(HOOK " has gone; nothing is run for changes any more");
+    script_look(s);
     return 1;
   }
   if (deadline_passed(deadline_add_ms(s->hook.started, RUN_LONG_MS), clock_now()))

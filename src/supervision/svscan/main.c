@@ -234,6 +234,7 @@ int main(int argc, char const *const *argv) {
   watch_start(&s);
   notify_begin(&s);
   take_over(&s);
+  script_look(&s);
   hook_look(&s);
   loop_run(&s);
   if (!s.stopping) return EXIT_DONE;

@@ -253,7 +253,9 @@ void scan_rescan(struct scan *s) {
     home_record(s, e);
   }
   s->troubles = 0;
+  s->idle_hooks = 0;
   s->definitions.trust = 1;
+  script_look(s);
   hook_look(s);
   if (s->polls) watch_all(s);
   s->hold = (struct deadline){0};

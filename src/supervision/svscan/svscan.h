@@ -97,6 +97,7 @@ struct scan {
   uint64_t dev, ino;   /* of the scan directory */
   uint32_t stop_ms;    /* -T, 0 none */
   uint32_t troubles;   /* enum trouble */
+  uint16_t idle_hooks; /* bits, of path_hook(): said not to be executable */
   uint32_t unbuilt;    /* TROUBLE_BUILD: hash of the name that cannot be built, 0 none */
   int signals;         /* the self-pipe */
   int lock;            /* owned, -1 */
@@ -366,6 +367,8 @@ extern void hook_deadline(struct scan *, struct deadline now);
 extern int hook_ends(struct scan *);
 
 /* script.c */
+/* Say which of the programs that we would run are there and cannot be, unless that was said. */
+extern void script_look(struct scan *);
 extern int script_run(struct scan *, int sig);
 /* Become .lares/NAME, if it is there. */
 extern void script_become(struct scan *, char const *name);

@@ -13,6 +13,7 @@
 
 #include <lares/control.h>
 #include <lares/exitcode.h>
+#include <lares/path.h>
 
 #include "entries.h"
 
@@ -83,10 +84,12 @@ static unsigned count_bereft(struct rescan const *r, struct entry const *e, char
   return 1;
 }
 
-/* Directories in which nothing can run, and links that lead to none. */
+/* Directories in which nothing can run, links that lead to none, and what the scanner itself
+ * would run and cannot. */
 static unsigned count_wrong(struct rescan const *r) {
   char template[PATH_QUOTED];
   unsigned count = 0;
+  char const *hook;
 
   for (size_t i = 0; i < r->all.count; i++) {
     struct entry const *e = &r->all.list[i];
@@ -100,6 +103,11 @@ static unsigned count_wrong(struct rescan const *r) {
     (void)entry_lacks_template(e, template);
     strerr_warnw(e->name, " is not supervised: ", e->wrong, template);
   }
+  for (unsigned i = 0; (hook = path_hook(i)); i++)
+    if (path_hook_is_idle(hook)) {
+      count++;
+      strerr_warnw(hook, " is not run: it is no executable file");
+    }
   return count;
 }
 
