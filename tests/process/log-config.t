@@ -97,6 +97,14 @@ sub test_errors {
   }
   ok(!-e 'main/current', 'before anything is opened');
   unlink 'main/config';
+  # Fifty loggers all said ./main/config, and not whose.
+  for (['web', 'lares-log web'], ['web/log', 'lares-log web/log'], ["a\nb", 'lares-log a\?b']) {
+    my ($name, $prefix) = @$_;
+    config("s10M\n");
+    finish(start(['./main'], in => '', err => "$dir/err", env => { LARES_NAME => $name }));
+    like(content("$dir/err"), qr{\A$prefix: fatal: \./main/config line 1, "s10M": expected}, "it names the service: $prefix");
+  }
+  unlink 'main/config';
   my ($code, $err) = run(['t5', './main'], "a\n");
   like("$code $err", qr/^100 .*script word 1, "t5": expected one of/, "svlogd's words are for configs");
   my %kinds = (

@@ -39,6 +39,8 @@
 #define LOOK_AFTER 8   /* full reads */
 #define NO_POLL_MS 100 /* poll() fails for want of kernel memory; do not spin */
 
+#define NAME "lares-log"
+
 char const *PROG;
 
 static void parse_script(struct logger *logger, int argc, char const *const *argv) {
@@ -221,15 +223,17 @@ static int finish(struct logger *logger) {
   return output_behind(logger) ? EXIT_SYSTEM : EXIT_DONE;
 }
 
-/* The supervisor says in LARES_NAME which service this is the logger of. */
+/* The supervisor says in LARES_NAME which service this is the logger of: every message names
+ * it, as all loggers call their files the same. */
 static char const *own_name(void) {
-  static char name[4 + PATH_NAME_MAX + 1] = "log";
+  static char name[sizeof NAME " /log" + PATH_NAME_MAX] = NAME;
   char const *service = getenv("LARES_NAME");
+  size_t at = sizeof NAME;
 
-  if (service && *service && strlen(service) <= PATH_NAME_MAX) {
-    name[3] = ' ';
-    strcpy(name + 4, service);
-  }
+  if (!service || !*service || strlen(service) >= sizeof name - at) return name;
+  name[at - 1] = ' ';
+  for (; *service; service++) /* it may be anybody's, and is not to look like a message */
+    name[at++] = (unsigned char)*service < 0x20 ? '?' : *service;
   return name;
 }
 
@@ -238,7 +242,7 @@ int main(int argc, char const *const *argv) {
   sigset_t set;
   int code;
 
-  PROG = "lares-log";
+  PROG = own_name();
   logger.mute = fcntl(1, F_GETFD) < 0;
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "sanitize descriptors");
   hold_signals(&logger, &set);
@@ -252,7 +256,7 @@ int main(int argc, char const *const *argv) {
   catch_signals(&set);
   input_prepare(&logger);
   input_hold(&logger);
-  report_start(own_name());
+  report_start(PROG + sizeof "lares-" - 1);
   logger.begun = 1;
   deputy_mend(&logger);
   loop(&logger);
