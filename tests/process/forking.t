@@ -154,6 +154,34 @@ subtest 'wrong pid files' => sub {
     no_processes_left();
 };
 
+# It was killed again and again, and the scanner's messages had nothing of it.
+subtest 'a launch that is too late is told of' => sub {
+    my %early = ('restart-delays' => "0\n", 'timeout-start' => "100\n", 'timeout-kill' => "200\n");
+    my %kinds = (
+        foreground => [ ['sleep'], qr/`run' has not ended; it is ended now/ ],
+        several    => [ [qw(child launch 0 sleep)], qr/`run' has ended, processes left: 2, and which of them is the service is not known/ ],
+    );
+    for my $kind (sort keys %kinds) {
+        my ($actions, $why) = @{ $kinds{$kind} };
+        my ($dir, $report) = daemon("late-$kind", $actions, %early);
+        my $pid = supervise($dir);
+        wait_message($dir, qr/warning supervise late-$kind not in the background within timeout-start: $why/);
+        wait_for { starts($report) > 3 } 'further starts';
+        is(scalar(() = messages($dir) =~ /not in the background/g), 1, "$kind: said once, of many starts");
+        # From the next start on one that gets there, and then does not.
+        write_file("$dir/run.new", "#!/bin/sh\n[ ! -e good ] || { setsid sleep 1000 & exit 0; }\nexec ./bad\n", 0755);
+        rename "$dir/run", "$dir/bad";
+        write_file("$dir/good", '');
+        rename "$dir/run.new", "$dir/run";
+        my $s = wait_state($dir, state => 'up', pid => qr/^[1-9]/);
+        unlink "$dir/good";
+        kill9($s->{pid});
+        wait_for { (() = messages($dir) =~ /not in the background/g) == 2 } 'it to be said again';
+        pass("$kind: and again after a good start");
+        ended_well($dir, $pid, $kind);
+    }
+};
+
 subtest 'failures' => sub {
     # What has failed and left nothing is an early death like any other.
     my ($dir, $report) = daemon('fails', [qw(exit 3)], 'restart-delays' => "0 60000\n");

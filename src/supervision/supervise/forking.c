@@ -129,6 +129,7 @@ void forking_settle(struct supervisor *s, struct child const *next) {
   lose_main(s);
   s->child = *next;
   s->forking = FORKING_SETTLED;
+  s->said_no_fork = FORKING_NOT;
   s->look = deadline_add_ms(clock_now(), FORKING_QUIET_MS);
   s->state.pid = next->who.pid;
   s->state.inode = next->who.inode;

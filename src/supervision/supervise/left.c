@@ -88,6 +88,24 @@ void forking_look(struct supervisor *s) {
     look_later(s, s->definition.has_pid_file || s->came_after);
 }
 
+/* It is ended, and most will be started again and again: said once until one has got there. */
+static void say_late(struct supervisor *s, struct launch_rest const *left) {
+  char number[REPORT_NUMBER];
+
+  if (s->said_no_fork == s->forking) return;
+  s->said_no_fork = s->forking;
+  if (!left)
+    report_warning("not in the background within timeout-start: `run' has not ended; it is "
+                   "ended now. A program that stays in the foreground is not of type forking");
+  else
+    report_warning("not in the background within timeout-start: `run' has ended, processes "
+                   "left: ",
+                   report_number(number, left->count),
+                   left->count > 1 ? ", and which of them is the service is not known; they "
+                                     "are ended now"
+                                   : "; ended now");
+}
+
 /* timeout-start has passed: 1 when it is settled all the same. A daemon that is there and is
  * one process is not ended for what its pid file says. */
 int forking_in_time(struct supervisor *s) {
@@ -97,7 +115,11 @@ int forking_in_time(struct supervisor *s) {
   struct child next;
   int one;
 
-  if (s->forking != FORKING_LEFT || s->state.machine.state != STATE_STARTING) return 0;
+  if (!forking_is_unsettled(s) || s->state.machine.state != STATE_STARTING) return 0;
+  if (s->forking == FORKING_LAUNCHING) {
+    say_late(s, 0);
+    return 0;
+  }
   if (forking_named(s, &next, &file)) {
     forking_settle(s, &next);
     return 1;
@@ -107,6 +129,9 @@ int forking_in_time(struct supervisor *s) {
   if (s->definition.has_pid_file)
     report_warning("pid-file: ", file.path, " ", file.wrong, file.number, file.detail,
                    one ? "; using the one process that is left" : "");
-  if (one) forking_settle(s, &next);
+  if (one)
+    forking_settle(s, &next);
+  else
+    say_late(s, &left);
   return one;
 }

@@ -156,6 +156,7 @@ struct supervisor {
   uint8_t said_no_look;  /* whom a stop waits for */
   uint8_t quit;          /* leave the loop */
   uint8_t forking;       /* enum forking, of the present `run` */
+  uint8_t said_no_fork;  /* the one in which a launch was not in time, FORKING_NOT */
   uint8_t no_orphans;    /* what a process of ours leaves goes elsewhere */
   uint8_t came_after;    /* what it left may be somebody else's child */
   uint8_t over_untold;   /* it has ended for good, and the scanner does not know */
