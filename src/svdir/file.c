@@ -73,6 +73,7 @@ int file_age_get(int dir, char const *name, struct file_age *age) {
 enum value_outcome entry_check(int dir, char const *name, enum entry_kind kind,
                                struct file_age *age, struct wrong *wrong) {
   struct stat st;
+  int is_file = kind == ENTRY_FILE || kind == ENTRY_PROGRAM;
 
   *age = (struct file_age){.size = 0};
   if (fstatat(dir, name, &st, 0) < 0) {
@@ -80,10 +81,12 @@ enum value_outcome entry_check(int dir, char const *name, enum entry_kind kind,
     return failed(errno, "cannot be looked at: ", wrong);
   }
   age_of(age, &st);
-  if ((kind == ENTRY_FILE && !S_ISREG(st.st_mode)) ||
-      (kind == ENTRY_DIRECTORY && !S_ISDIR(st.st_mode))) {
-    WRONG(wrong, kind_name(st.st_mode), kind == ENTRY_FILE ? ", a file" : ", a directory",
-          " is expected");
+  if ((is_file && !S_ISREG(st.st_mode)) || (kind == ENTRY_DIRECTORY && !S_ISDIR(st.st_mode))) {
+    WRONG(wrong, kind_name(st.st_mode), is_file ? ", a file" : ", a directory", " is expected");
+    return VALUE_BAD;
+  }
+  if (kind == ENTRY_PROGRAM && !(st.st_mode & 0111)) {
+    WRONG(wrong, "is not executable");
     return VALUE_BAD;
   }
   return VALUE_THERE;

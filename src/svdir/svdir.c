@@ -36,7 +36,7 @@ struct mark_row const svdir_marks[MARK_COUNT] = {
     {"start", HAS_START, ENTRY_FILE},
     {"finish", HAS_FINISH, ENTRY_FILE},
     {"stop", HAS_STOP, ENTRY_FILE},
-    {"check", HAS_CHECK, ENTRY_FILE},
+    {"check", HAS_CHECK, ENTRY_PROGRAM},
     {"condition", HAS_CONDITION, ENTRY_FILE},
     {"down", HAS_DOWN, ENTRY_ANY},
     {"essential", HAS_ESSENTIAL, ENTRY_ANY},

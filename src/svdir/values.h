@@ -72,7 +72,9 @@ enum value_row_name { SVDIR_VALUES(SVDIR_VALUE_NAME) VALUE_ROW_COUNT };
 #undef SVDIR_VALUE_NAME
 extern struct value_row const svdir_values[VALUE_ROW_COUNT];
 
-enum entry_kind { ENTRY_FILE, ENTRY_DIRECTORY, ENTRY_ANY };
+/* ENTRY_PROGRAM: a file that somebody may execute. Without an x bit it is as if it were not
+ * there; that we could not execute it for another reason is found out when it is tried. */
+enum entry_kind { ENTRY_FILE, ENTRY_PROGRAM, ENTRY_DIRECTORY, ENTRY_ANY };
 /* A file which matters by being there. */
 struct mark_row {
   char const *file;

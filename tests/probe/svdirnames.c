@@ -6,8 +6,10 @@
 #include "../../src/svdir/values.h"
 
 int main(void) {
-  static char const *const kinds[] = {
-      [ENTRY_FILE] = "program", [ENTRY_DIRECTORY] = "directory", [ENTRY_ANY] = "mark"};
+  static char const *const kinds[] = {[ENTRY_FILE] = "program",
+                                      [ENTRY_PROGRAM] = "program",
+                                      [ENTRY_DIRECTORY] = "directory",
+                                      [ENTRY_ANY] = "mark"};
 
   for (unsigned i = 0; i < VALUE_ROW_COUNT; i++)
     printf("value %s\n", svdir_values[i].file);

@@ -140,13 +140,18 @@ subtest 'where readiness is declared, and what is no program' => sub {
     wait_state($dir, state => 'up', ready => 1);
     leave_service($dir, $pid);
 
-    $dir = make_service(tmp('closed'), run => 'exec sleep 1000', files => { check => { text => "#!/bin/sh\n", mode => 0644 } });
+    # It can be executed, but not be run.
+    $dir = make_service(tmp('closed'), run => 'exec sleep 1000', files => { check => { text => "#!/no/such/interpreter\n", mode => 0755 } });
     $pid = supervise($dir);
-    wait_message($dir, qr{error .* unable to execute \./check: Permission denied});
+    wait_message($dir, qr{error .* unable to execute \./check: No such file});
     select undef, undef, undef, 0.5;
     is(scalar(() = messages($dir) =~ /unable to execute/g), 1, 'one that cannot be executed: said once');
     is(read_state($dir)->{state}, 'starting', 'it is no yes');
-    chmod 0755, "$dir/check";
+    chmod 0644, "$dir/check";
+    wait_message($dir, qr{error .* unable to execute \./check: Permission denied});
+    is(read_state($dir)->{state}, 'starting', 'nor is one that has lost its x bit since the start');
+    write_file("$dir/check.new", "#!/bin/sh\n", 0755);
+    rename "$dir/check.new", "$dir/check";
     wait_state($dir, state => 'up', ready => 1);
     leave_service($dir, $pid);
 
@@ -155,6 +160,21 @@ subtest 'where readiness is declared, and what is no program' => sub {
     wait_message($dir, qr/warning .* check: is a directory, a file is expected; using nothing, as if it were not there/);
     is(wait_state($dir, state => 'up')->{notifies}, 0, 'a directory: as if it were not there');
     leave_service($dir, $pid);
+};
+
+# It was not ready for ever, and neither was what needs it; runit warns and goes on.
+subtest 'a check without the x bit' => sub {
+    my ($scan) = new_scan();
+    make_service("$scan/db", run => 'exec sleep 1000', files => { check => { text => "#!/bin/sh\nexit 1\n", mode => 0644 } });
+    make_service("$scan/web", run => 'exec sleep 1000', files => { 'needs/db' => '' });
+    my $scanner = scanner($scan);
+    up("$scan/web");
+    is(wait_state("$scan/db", state => 'up')->{notifies}, 0, 'is no check: it is up, and so is what needs it');
+    is(said($scan, qr/warning supervise db check: is not executable; using nothing, as if it were not there$/), 1, 'said');
+    chmod 0755, "$scan/db/check";
+    control("$scan/db", 't');
+    is(wait_state("$scan/db", state => 'starting', starts => 2)->{notifies}, 1, 'from the next start on it is one, when it has the bit');
+    stop_scanner($scanner);
 };
 
 no_processes_left();

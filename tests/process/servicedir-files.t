@@ -316,12 +316,12 @@ my $nothing = service('nothing', undef, files => { run => { dir => 0755 } });
 malformed('run', 'a directory', $nothing, sub { my ($dir) = @_;
     wait_message($dir, qr/ run: is a directory, a file is expected; using nothing/);
     is(wait_state($dir, state => 'backoff')->{reason}, 'no-run', 'run, a directory: named, and nothing is started') });
-my %unexecutable = (start => 'backoff', finish => 'down', stop => 'down', check => 'starting', condition => 'backoff', run => 'backoff');
+my %unexecutable = (start => 'backoff', finish => 'down', stop => 'down', check => 'up', condition => 'backoff', run => 'backoff');
 for my $file (sort keys %unexecutable) {
     my $dir = service("text-$file", $file eq 'run' ? undef : $sleep, files => { $file => { text => "no program\n", mode => 0644 }, @now });
     malformed($file, 'not executable', $dir, sub {
         if ($unexecutable{$file} eq 'down') { wait_state($dir, state => 'up'); control($dir, 'd') }
-        ok(wait_message($dir, qr{unable to execute \./$file: Permission denied}), "$file, not executable: named");
+        ok(wait_message($dir, $file eq 'check' ? qr{ check: is not executable; using nothing} : qr{unable to execute \./$file: Permission denied}), "$file, not executable: named");
         is(wait_state($dir, state => $unexecutable{$file})->{state}, $unexecutable{$file}, "... and the service is $unexecutable{$file}") });
 }
 if ($> == 0) {

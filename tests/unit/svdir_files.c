@@ -42,6 +42,7 @@ static void test_marks(void) {
         need(mkdir(case_path(file), 0755) == 0);
       else
         case_write(file, "", 0);
+      if (cases[i].has == HAS_CHECK) need(chmod(case_path(file), 0755) == 0);
       snprintf(wanted, sizeof wanted, "has=%u", cases[i].has);
       is_str(case_read(&svdir, &complaints), fits ? wanted : "", file);
       snprintf(wanted, sizeof wanted,

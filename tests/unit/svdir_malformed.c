@@ -195,7 +195,8 @@ static void test_unreadable(void) {
 /* --- marks -------------------------------------------------------------------------------- */
 
 static void test_mark(struct mark_row const *mark) {
-  int is_file = mark->kind == ENTRY_FILE, is_directory = mark->kind == ENTRY_DIRECTORY;
+  int is_program = mark->kind == ENTRY_PROGRAM, is_directory = mark->kind == ENTRY_DIRECTORY;
+  int is_file = mark->kind == ENTRY_FILE || is_program;
   char has[64];
 
   file = mark->file;
@@ -208,7 +209,14 @@ static void test_mark(struct mark_row const *mark) {
     case_write(file, "", 0);
     need(!chmod(file, 0));
   }
-  expect("empty, and nobody may read it", 0, has);
+  expect("empty, and nobody may read it", is_program ? "is not executable" : 0,
+         is_program ? "" : has);
+  if (is_program) {
+    need(!chmod(file, 0666));
+    expect("not executable", "is not executable", "");
+    need(!chmod(file, 0001));
+    expect("executable for somebody", 0, has);
+  }
   case_clear(file);
   if (is_directory) {
     case_write(file, "", 0);
