@@ -41,6 +41,8 @@ $got = run([$lares, 'run', '-s', "$scan/none", 'web']);
 is($got->{exit}, 4, 'no scan directory');
 like($got->{err}, qr/there is no scan directory \Q$scan\E\/none/, '... and it says so');
 for my $case ([['run', '-x'], qr/unknown option -x/], [['run', '-s'], qr/needs an argument: -s/], [['fly'], qr/unknown subcommand fly/],
+    # It named none of those that there are, nor what to use instead.
+    [['status'], qr/unknown subcommand status; subcommands: run; lares-svstat shows .* lares-svc .* lares-svscanctl /], [[], qr/no subcommand; subcommands: run; /],
     [['-q'], qr/unknown option -q/], [[], qr/no subcommand/]) {
     my ($words, $pattern) = @$case;
     $got = run([$lares, @$words]);

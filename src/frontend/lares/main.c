@@ -12,12 +12,18 @@
 #include "lares.h"
 
 #define USAGE "lares [-h] subcommand [arg...]"
+#define OTHERS                                                                                 \
+  "lares-svstat shows how services are, lares-svc tells them what to do, lares-svscanctl "     \
+  "their scanner"
 
 char const *PROG = "lares";
 
 #define SUBCOMMAND(name, usage, help) {#name, &lares_##name, usage, help},
 struct subcommand const subcommands[] = {SUBCOMMANDS(SUBCOMMAND)};
 #undef SUBCOMMAND
+#define NAME(name, usage, help) " " #name
+static char const wrong_subcommand[] = "; subcommands:" SUBCOMMANDS(NAME) "; " OTHERS;
+#undef NAME
 #define COUNT (sizeof subcommands / sizeof *subcommands)
 
 static void put(char const *text) {
@@ -35,6 +41,7 @@ static int help(void) {
     put(subcommands[i].help);
     put("\n");
   }
+  put("\n" OTHERS ".\n");
   if (!buffer_flush(buffer_1)) strerr_diefusys(EXIT_SYSTEM, "write to standard output");
   return EXIT_DONE;
 }
@@ -59,12 +66,14 @@ char const *scan_directory(char const *given) {
 int main(int argc, char const *const *argv) {
   struct subcommand const *subcommand;
 
-  if (argc < 2) strerr_dief(EXIT_USAGE, "no subcommand\n", PROG, ": usage: " USAGE);
+  if (argc < 2)
+    strerr_dief(EXIT_USAGE, "no subcommand", wrong_subcommand, "\n", PROG, ": usage: " USAGE);
   if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) return help();
   if (argv[1][0] == '-')
     strerr_dief(EXIT_USAGE, "unknown option ", argv[1], "\n", PROG, ": usage: " USAGE);
   subcommand = find(argv[1]);
   if (!subcommand)
-    strerr_dief(EXIT_USAGE, "unknown subcommand ", argv[1], "\n", PROG, ": usage: " USAGE);
+    strerr_dief(EXIT_USAGE, "unknown subcommand ", argv[1], wrong_subcommand, "\n", PROG,
+                ": usage: " USAGE);
   return subcommand->run(argc - 1, argv + 1);
 }
