@@ -31,11 +31,12 @@
                                                                              CHAIN_HELP_VALUE)
 
 /* The next option's letter, or -1 after the last. Ends the program on one that is not known or
- * lacks its argument, and on a lone --help. */
+ * lacks its argument, and on a lone --help or --version. */
 static inline int chain_option(int argc, char const *const *argv, char const *known,
                                char const *text, subgetopt *at) {
   int letter = subgetopt_r(argc, argv, known, at);
 
+  if (letter == '?') option_version(argc, argv);
   if (letter == '?' && argc == 2 && !strcmp(argv[1], "--help")) option_help(text);
   if (letter == '?' || letter == ':') option_die(argv, at, letter, text);
   return letter;

@@ -54,6 +54,7 @@ int await_options(struct await_all *w, struct goal *goal, int argc, char const *
   subgetopt l = SUBGETOPT_ZERO;
   int letter;
 
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(help);
   while ((letter = subgetopt_r(argc, argv, ":uUdDrRs:aot:T:h", &l)) != -1) {
     if (letter == 'h') option_help(help);

@@ -47,6 +47,7 @@ static void options_parse(int argc, char const *const *argv) {
   subgetopt l = SUBGETOPT_ZERO;
   int letter;
 
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(HELP);
   while ((letter = subgetopt_r(argc, argv, ":h", &l)) != -1) {
     if (letter == 'h') option_help(HELP);

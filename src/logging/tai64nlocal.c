@@ -145,6 +145,7 @@ static int options_parse(enum time_form *form, int argc, char const *const *argv
   subgetopt l = SUBGETOPT_ZERO;
   int letter;
 
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(HELP);
   while ((letter = subgetopt_r(argc, argv, ":iuh", &l)) != -1)
     switch (letter) {

@@ -47,6 +47,7 @@ int main(int argc, char const *const *argv) {
   subgetopt l = SUBGETOPT_ZERO;
   int code = EXIT_DONE, opt;
 
+  option_version(argc, argv);
   if (argc > 0) {
     size_t len;
     PROG = path_base(argv[0], &len);

@@ -8,6 +8,7 @@
 #include <skalibs/strerr.h>
 
 #include <lares/exitcode.h>
+#include <lares/option.h>
 
 #include "lares.h"
 
@@ -66,6 +67,7 @@ char const *scan_directory(char const *given) {
 int main(int argc, char const *const *argv) {
   struct subcommand const *subcommand;
 
+  option_version(argc, argv);
   if (argc < 2)
     strerr_dief(EXIT_USAGE, "no subcommand", wrong_subcommand, "\n", PROG, ": usage: " USAGE);
   if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) return help();

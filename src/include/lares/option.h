@@ -1,4 +1,4 @@
-/* What programs say of options that getopt finds wrong, and of --help. */
+/* What programs say of options that getopt finds wrong, of --help and --version. */
 
 #ifndef LARES_OPTION_H
 #define LARES_OPTION_H
@@ -6,10 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <skalibs/allreadwrite.h>
 #include <skalibs/buffer.h>
 #include <skalibs/sgetopt.h>
 #include <skalibs/strerr.h>
 
+#include <lares/config.h>
 #include <lares/exitcode.h>
 
 /* What a program makes of its list of options, OPTIONS(X) with an X(letter, ":" where it has an
@@ -70,6 +72,21 @@ static inline void option_operand(char const **argv, char const *operand) {
 static inline _Noreturn void option_help(char const *usage) {
   if (buffer_puts(buffer_1small, "usage: ") < 0 || buffer_puts(buffer_1small, usage) < 0 ||
       buffer_putsflush(buffer_1small, "\n") < 0)
+    strerr_diefusys(EXIT_SYSTEM, "write to standard output");
+  _exit(EXIT_DONE);
+}
+
+/* Ends the program with its name and version on standard output if it has the one argument
+ * --version. With further ones that word is what it was: an option that is not known, or one
+ * of a program that we become. To be asked while PROG is the name that it is installed by. */
+static inline void option_version(int argc, char const *const *argv) {
+  static char const version[] = " " LARES_VERSION "\n";
+  size_t len;
+
+  if (argc != 2 || strcmp(argv[1], "--version")) return;
+  len = strlen(PROG);
+  if (allwrite(1, PROG, len) < len ||
+      allwrite(1, version, sizeof version - 1) < sizeof version - 1)
     strerr_diefusys(EXIT_SYSTEM, "write to standard output");
   _exit(EXIT_DONE);
 }

@@ -25,6 +25,7 @@
 #include <skalibs/types.h>
 
 #include <lares/exitcode.h>
+#include <lares/option.h>
 #include <lares/path.h>
 #include <lares/report.h>
 #include <lares/shortage.h>
@@ -242,6 +243,8 @@ int main(int argc, char const *const *argv) {
   sigset_t set;
   int code;
 
+  PROG = NAME;
+  option_version(argc, argv);
   PROG = own_name();
   logger.mute = fcntl(1, F_GETFD) < 0;
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "sanitize descriptors");

@@ -176,6 +176,7 @@ int options_parse(struct request *q, int argc, char const *const *argv) {
   int letter;
 
   if (!words.all || !words.exclude) strerr_diefusys(EXIT_SYSTEM, "allocate");
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(HELP);
   if (argc > 1 && !strcmp(argv[1], "--json")) {
     q->json = 1;

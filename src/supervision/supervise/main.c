@@ -85,6 +85,11 @@ static void help_and_exit(void) {
   _exit(write(1, help, sizeof help - 1) < 0 ? EXIT_SYSTEM : EXIT_DONE);
 }
 
+static void answer(int argc, char const *const *argv) {
+  option_version(argc, argv);
+  if (argc == 2 && !strcmp(argv[1], "--help")) help_and_exit();
+}
+
 int main(int argc, char const *const *argv) {
   static struct supervisor s;
   static struct need needs[NEEDS_MOST] SELDOM;
@@ -96,7 +101,7 @@ int main(int argc, char const *const *argv) {
 
   PROG = "lares-supervise";
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "open /dev/null");
-  if (argc == 2 && !strcmp(argv[1], "--help")) help_and_exit();
+  answer(argc, argv);
   for (;;) {
     int opt = subgetopt_r(argc, argv, "n:pPqr:sh", &l);
     if (opt == -1) break;

@@ -14,6 +14,7 @@
 
 #include <lares/control.h>
 #include <lares/exitcode.h>
+#include <lares/option.h>
 #include <lares/path.h>
 
 #include "svc.h"
@@ -48,6 +49,7 @@ int main(int argc, char const *const *argv) {
   struct svc_order order;
   int first;
 
+  option_version(argc, argv);
   if (argc > 0) {
     size_t len;
     PROG = path_base(argv[0], &len);

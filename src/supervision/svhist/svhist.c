@@ -52,6 +52,7 @@ static int options_parse(struct request *q, int argc, char const *const *argv) {
   subgetopt l = SUBGETOPT_ZERO;
   int letter;
 
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(HELP);
   if (argc > 1 && !strcmp(argv[1], "--json")) {
     q->json = 1;

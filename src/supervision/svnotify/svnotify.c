@@ -44,6 +44,7 @@ static char const *options_parse(struct notifier *n, int argc, char const *const
   subgetopt l = SUBGETOPT_ZERO;
   int letter;
 
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(HELP);
   while ((letter = subgetopt_r(argc, argv, ":ht:", &l)) != -1)
     switch (letter) {

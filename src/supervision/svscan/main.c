@@ -50,6 +50,7 @@ static char const *read_options(struct scan *s, int argc, char const *const *arg
   subgetopt at = SUBGETOPT_ZERO;
   int letter;
 
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(usage);
   while ((letter = subgetopt_r(argc, argv, letters, &at)) != -1)
     switch (letter) {

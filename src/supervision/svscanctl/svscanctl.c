@@ -73,6 +73,7 @@ static unsigned read_options(struct order *o, int argc, char const *const *argv)
   subgetopt at = SUBGETOPT_ZERO;
   int letter;
 
+  option_version(argc, argv);
   if (argc == 2 && !strcmp(argv[1], "--help")) option_help(usage);
   while ((letter = subgetopt_r(argc, argv, letters, &at)) != -1)
     switch (letter) {

@@ -189,6 +189,7 @@ static void ask(void *context, char const *dir) {
 int main(int argc, char const *const *argv) {
   struct request request;
 
+  option_version(argc, argv);
   if (argc > 0) {
     size_t len;
     PROG = path_base(argv[0], &len);
