@@ -54,6 +54,10 @@ web/timeout_kill: means nothing; is `timeout-kill' meant?
 END
     $r = check("$scan/mail");
     is("$r->{exit} " . warned($r->{err}), "1 $scan/mail/run: is not executable\n", 'a service by itself');
+    chmod 0755, "$scan/mail/run";
+    write_file("$scan/mail/check", "#!/bin/sh\n", 0644);
+    $r = check("$scan/mail");
+    is(warned($r->{err}), "$scan/mail/check: is not executable; in effect: nothing, as if it were not there\n", 'a check that is none is named once');
     is(check("$scan/none")->{exit}, 100, 'no such directory');
 };
 
