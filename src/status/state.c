@@ -11,7 +11,7 @@
 #include "load.h"
 
 #ifndef STATE_VERSION /* a test builds another */
-#define STATE_VERSION 3
+#define STATE_VERSION 4
 #endif
 #define STATE_OLDEST 1 /* of which everything from 168 on is zero */
 
@@ -27,7 +27,8 @@ char const *status_reason_text(unsigned reason) {
   return reason < REASON_COUNT ? reason_texts[reason] : "?";
 }
 
-/* 256 bytes, version 3 (2 had zero at 124 and from 200 on, 1 also at 168 to 199):
+/* 256 bytes, version 4 (3 had zero from 225 on, 2 also at 124 and from 200 on, 1 also at 168 to
+ * 199):
  *   0  2  "LS"
  *   2  1  version
  *   3  1  reason
@@ -59,7 +60,12 @@ char const *status_reason_text(unsigned reason) {
  * 192  8  drain: a logger that was told to leave has until then, 0
  * 200 24 letters that wait for a script of the first (control/C), zero behind them
  * 224  1  letter of a stop whose signal a script decides about, 0
- * 225 27  zero
+ * 225  3  zero
+ * 228  4  process group of the last `run`, 0 unknown
+ * 232  4  session of the last `run` (or of what was adopted last), 0 unknown
+ * 236  4  parent that this one had besides us, 0
+ * 240  8  when it was seen to be of the session last (ticks, field 22 of /proc/PID/stat), 0
+ * 248  4  zero
  * 252  4  checksum of bytes 0 to 251
  */
 void state_record_pack(char out[STATE_RECORD_SIZE], struct state_record const *r) {
@@ -95,6 +101,10 @@ void state_record_pack(char out[STATE_RECORD_SIZE], struct state_record const *r
   put_deadline(out + 192, r->drain);
   memcpy(out + 200, r->pending, sizeof r->pending);
   out[224] = r->custom;
+  put_i32(out + 228, r->group);
+  put_i32(out + 232, r->session);
+  put_i32(out + 236, r->reaper);
+  uint64_pack_big(out + 240, r->until);
   checksum_put(out, STATE_RECORD_SIZE);
 }
 
@@ -103,6 +113,13 @@ static int is_padded(char const *text, size_t size) {
   size_t len = strnlen(text, size);
 
   return len < size && reserved_zero(text + len, size - len);
+}
+
+/* What a version did not know is zero in it. */
+static int has_only_its_own(char const *in, struct state_record const *r) {
+  if (in[2] < 4 && !reserved_zero(in + 225, 27)) return 0;
+  if (in[2] < 3 && (r->definition || !reserved_zero(in + 200, 25))) return 0;
+  return in[2] > STATE_OLDEST || reserved_zero(in + 168, 84);
 }
 
 int state_record_unpack(char const in[STATE_RECORD_SIZE], struct state_record *out) {
@@ -138,12 +155,15 @@ int state_record_unpack(char const in[STATE_RECORD_SIZE], struct state_record *o
   get_deadline(in + 192, &r.drain);
   memcpy(r.pending, in + 200, sizeof r.pending);
   r.custom = in[224];
-  if (!machine_plausible(&r.machine) || r.pid < 0 || r.awaited < 0 ||
-      in[8 + MACHINE_RESERVED] || !reserved_zero(in + 18, 2) || (in[2] < 3 && r.definition) ||
+  get_i32(in + 228, &r.group);
+  get_i32(in + 232, &r.session);
+  get_i32(in + 236, &r.reaper);
+  uint64_unpack_big(in + 240, &r.until);
+  if (!machine_plausible(&r.machine) || r.pid < 0 || r.awaited < 0 || r.group < 0 ||
+      r.session < 0 || r.reaper < 0 || in[8 + MACHINE_RESERVED] || !reserved_zero(in + 18, 2) ||
       !is_padded(r.awaited_name, sizeof r.awaited_name) ||
-      (in[2] == STATE_OLDEST && !reserved_zero(in + 168, 84)) ||
-      (in[2] < 3 && !reserved_zero(in + 200, 25)) || !is_padded(r.pending, sizeof r.pending) ||
-      !reserved_zero(in + 225, 27))
+      !is_padded(r.pending, sizeof r.pending) || !reserved_zero(in + 225, 3) ||
+      !reserved_zero(in + 248, 4) || !has_only_its_own(in, &r))
     return (errno = EPROTO, 0);
   *out = r;
   return 1;

@@ -6,7 +6,8 @@
 #include <lares/status.h>
 
 #define FUZZ_WORDS                                                                             \
-  "LI\1", "LS\1", "LH\1", "LI\2", "LI\3", "LS\2", "LS\3", "LH\2", "LT\1", "\xff\xff\xff\xff",
+  "LI\1", "LS\1", "LH\1", "LI\2", "LI\3", "LS\2", "LS\3", "LS\4", "LH\2", "LT\1",              \
+      "\xff\xff\xff\xff",
 #include "fuzz.h"
 
 #define MOST TEXT_RECORD_SIZE
@@ -25,7 +26,7 @@ static void seal(uint8_t *record, size_t size) {
 
 /* What may stand at these offsets in any record, as far as its format binds it. */
 static void check_refusal(int error, uint8_t const *in, char second) {
-  static uint8_t const newest[] = {['I'] = 3, ['S'] = 3, ['H'] = 2, ['T'] = 1};
+  static uint8_t const newest[] = {['I'] = 3, ['S'] = 4, ['H'] = 2, ['T'] = 1};
   int newer = in[0] == 'L' && in[1] == (uint8_t)second && in[2] > newest[(uint8_t)second];
 
   fuzz_check(error == (newer ? EPROTONOSUPPORT : EPROTO), "the right errno");

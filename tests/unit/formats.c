@@ -66,7 +66,11 @@ static struct state_record const state = {
     .awaited = 23456, /* from here on since version 2 */
     .awaited_name = "fifteen letters",
     .unattributed = 3,
-    .definition = 0x12345678}; /* since version 3 */
+    .definition = 0x12345678, /* since version 3 */
+    .group = 12344,           /* since version 4 */
+    .session = 12343,
+    .reaper = 321,
+    .until = 987655};
 
 static struct told const told = {.inode = 0xabcdef012345, .sequence = 4711};
 static struct history_record const history = {
@@ -125,7 +129,7 @@ static int load_version(char const *name, unsigned version) {
 
 /* Of the version that is written now. */
 static int load(char const *name) {
-  return load_version(name, !strcmp(name, "state")                                 ? 3
+  return load_version(name, !strcmp(name, "state")                                 ? 4
                             : !strcmp(name, "forking") || !strcmp(name, "history") ? 2
                                                                                    : 1);
 }
@@ -268,12 +272,20 @@ static void check_state(void) {
   ok(says_what_was_said(&r) && r.awaited == 23456 && !r.definition, "state: no sum yet");
   sample[124] = 1;
   ok(!state_record_unpack(sample, &r) && errno == EPROTO, "state: of version 2 it is damage");
+  ok(load_version("state", 3) && state_record_unpack(sample, &r), "state: version 3 is read");
+  ok(says_what_was_said(&r) && r.definition == state.definition && !r.group && !r.session &&
+         !r.until,
+     "state: no group yet");
+  sample[231] = 1;
+  ok(!state_record_unpack(sample, &r) && errno == EPROTO, "state: of version 3 it is damage");
   ok(load("state") && size == STATE_RECORD_SIZE, "state: the sample");
   ok(state_record_unpack(sample, &r), "state: is read");
   state_record_pack(packed, &r);
   is_mem(packed, size, sample, size, "state: and written, the same bytes");
   ok(says_what_was_said(&r) && r.awaited == 23456 && r.unattributed == 3 &&
-         r.definition == state.definition && !strcmp(r.awaited_name, state.awaited_name),
+         r.definition == state.definition && r.group == state.group &&
+         r.session == state.session && r.reaper == state.reaper && r.until == state.until &&
+         !strcmp(r.awaited_name, state.awaited_name),
      "state: says what was said");
   state_record_pack(packed, &state);
   is_mem(packed, size, sample, size, "state: the same bytes are written");
@@ -401,7 +413,7 @@ static void check_versions(void) {
   is_int(refusal("identity", reads_identity, 4, 2), EPROTONOSUPPORT, "identity of version 4");
   is_int(refusal("identity", reads_identity, 255, 2), EPROTONOSUPPORT, "of version 255");
   is_int(refusal("identity", reads_identity, 0, 2), EPROTO, "of none");
-  is_int(refusal("state", reads_state, 4, 2), EPROTONOSUPPORT, "state of version 4");
+  is_int(refusal("state", reads_state, 5, 2), EPROTONOSUPPORT, "state of version 5");
   is_int(refusal("state", reads_state, 0, 2), EPROTO, "of none");
   is_int(refusal("text", reads_text, 2, 2), EPROTONOSUPPORT, "text of version 2");
   is_int(refusal("text", reads_text, 0, 2), EPROTO, "of none");

@@ -204,6 +204,10 @@ struct state_record {
   char pending[STATE_PENDING]; /* letters that wait for a script of the first (control/C), a
                                   zero behind them; 128 added: to the group */
   char custom;                 /* a stop whose signal a script decides about: d, r or x; 0 */
+  int32_t group;               /* process group of the last `run`, 0 unknown */
+  int32_t session;             /* of the last `run` or adopted process, 0 unknown */
+  int32_t reaper;              /* whose child the adopted process was, 0 */
+  uint64_t until;              /* such a process was in the session then (process_clock), 0 */
 };
 
 #define STATE_RECORD_SIZE 256

@@ -29,8 +29,8 @@ static int send_to_group(struct supervisor *s, int sig) {
   struct tree_search members = {.sig = sig};
 
   forking_find_group(s);
-  if (s->group == s->child.who.pid) return child_signal_group(&s->child, sig);
-  members.group = s->group;
+  if (s->state.group == s->child.who.pid) return child_signal_group(&s->child, sig);
+  members.group = s->state.group;
   except_ours(s, members.except);
   tree_search(&members);
   return members.found || child_signal(&s->child, sig);

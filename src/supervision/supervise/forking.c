@@ -146,11 +146,14 @@ void forking_settle(struct supervisor *s, struct child const *next) {
 }
 
 /* Asked for a moment later and again when it ends: a daemon may have become the main process
- * before it has made a session of its own. */
+ * before it has made a session of its own. An adopted one may have been reaped, and its number
+ * be another's. */
 void forking_find_group(struct supervisor *s) {
   pid_t group = s->forking == FORKING_SETTLED ? getpgid(s->child.who.pid) : 0;
 
-  if (group > 1) s->group = group;
+  if (group <= 1 || group == s->state.group || !child_signal(&s->child, 0)) return;
+  s->state.group = group;
+  s->unshown = 1;
 }
 
 static void look_and_show(struct supervisor *s) {

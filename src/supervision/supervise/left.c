@@ -68,6 +68,7 @@ void forking_look(struct supervisor *s) {
   if (s->forking == FORKING_SETTLED && deadline_passed(s->look, clock_now())) {
     forking_find_group(s);
     s->look = DEADLINE_NEVER;
+    if (s->unshown) show(s, "", 0);
   }
   if (s->forking != FORKING_LEFT || s->quit) return;
   left = launch_rest(&launch);

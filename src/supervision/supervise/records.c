@@ -104,6 +104,7 @@ static void repair_state(struct supervisor *s, struct history_record const *last
     if (last->pid && last->machine.role == ROLE_RUN) {
       r->starts++;
       r->ready.tai = 0;
+      r->group = last->pid;
     }
     r->inode = r->start = 0; /* `child` knows */
     r->definition = 0;       /* nobody does */

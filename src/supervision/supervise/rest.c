@@ -129,9 +129,9 @@ static void search_all(struct supervisor *s, struct census *census) {
 
 /* By kill-mode: 1, or 0 when a stop ends nobody. */
 static int whom_to_end(struct supervisor const *s, struct census *census) {
-  if (s->definition.kill_mode == KILL_GROUP) census->group = s->group;
+  if (s->definition.kill_mode == KILL_GROUP) census->group = s->state.group;
   return s->definition.kill_mode == KILL_TREE ||
-         (s->definition.kill_mode == KILL_GROUP && s->group > 0);
+         (s->definition.kill_mode == KILL_GROUP && s->state.group > 0);
 }
 
 /* Of a group in a cgroup, in which others live on: nobody tells of its end. */

@@ -56,6 +56,7 @@ static void catch_up_with_start(struct supervisor *s, struct identity_record con
     m->flags |= FLAG_OWED;
     break;
   default:
+    r->group = record->who.pid;
     m->state = declares_readiness(s) || s->forking || s->definition.type == TYPE_ONESHOT
                    ? STATE_STARTING
                    : STATE_UP;
@@ -95,6 +96,11 @@ void take_for_ready(struct supervisor *s) {
   happen(s, EVENT_READY);
 }
 
+/* A state that knows of this start has its group; one of version 3 had none. */
+static void know_group(struct supervisor *s, struct identity_record const *record) {
+  if (record->role == ROLE_RUN && !s->state.group) s->state.group = record->who.pid;
+}
+
 /* The process on record lives; pidfd -1: as our own child, or where there are no pidfds. */
 static void keep(struct supervisor *s, struct identity_record const *record, int pidfd) {
   struct machine const *m = &s->state.machine;
@@ -105,7 +111,7 @@ static void keep(struct supervisor *s, struct identity_record const *record, int
   /* There are two copies again, before the other one can be lost. */
   if (s->child_lost) record_child(s, record, OWES_START);
   if (s->state.marks & MARK_ADOPTED) rest_adopted(s);
-  if (record->role == ROLE_RUN) s->group = record->who.pid;
+  know_group(s, record);
   forking_find_group(s);
   if (!reopen_notify(s) && s->forking == FORKING_NOT) take_for_ready(s);
   /* Its main process was chosen, and the machine may not have heard of it. */
@@ -130,7 +136,7 @@ static void make_up_death(struct supervisor *s, struct identity_record const *re
                           int32_t wstat) {
   catch_up_with_start(s, record);
   s->child = (struct child){.who = record->who, .pidfd = -1};
-  if (record->role == ROLE_RUN) s->group = record->who.pid;
+  know_group(s, record);
   if (forking_is_unsettled(s)) (void)reopen_notify(s); /* of those it may have left */
   process_ended(s, wstat == WSTAT_UNKNOWN ? end_of_stranger(&s->child) : wstat);
 }

@@ -100,7 +100,7 @@ static void note_birth(struct supervisor *s, struct child_plan const *plan) {
     r->starts++;
     r->defined = s->definition.age.changed;
     r->definition = s->definition.age.sum;
-    s->group = plan->who.pid;
+    s->state.group = plan->who.pid;
   }
   s->exec_error = plan->failed;
   if (plan->role == ROLE_RUN) note_executed(s);
@@ -185,7 +185,7 @@ static void add_finish_arguments(struct supervisor *s, struct finish_arguments *
 
   f->code[int_fmt(f->code, known && WIFEXITED(w) ? WEXITSTATUS(w) : NO_EXIT_CODE)] = 0;
   f->sig[int_fmt(f->sig, known && WIFSIGNALED(w) ? WTERMSIG(w) : 0)] = 0;
-  f->group[pid_fmt(f->group, s->group)] = 0;
+  f->group[pid_fmt(f->group, s->state.group)] = 0;
   argv[1] = f->code;
   argv[2] = f->sig;
   argv[3] = s->name;

@@ -182,7 +182,6 @@ struct supervisor {
   int exec_error;                          /* errno: the process never became its program */
   struct identity_record const *successor; /* while a death is told anew: what it led to */
   pid_t unreaped;                          /* our dead child whose end is on record, 0 */
-  pid_t group;                             /* process group of the last `run`, 0 */
   struct identity launcher;                /* forking: the process that was started */
   int32_t launch_wstat;                    /* how it ended */
   int32_t left_wstat;                      /* how the last of what it left did */

@@ -40,13 +40,13 @@ sub stamp_of {
     return $tai ? ($tai ^ 1 << 62) - 10 + $nano / 1e9 : 0; # 2**62 would be a float
 }
 
-# supervise/state as a hash, undef when it is not there, not 256 bytes of version 1 to 3, or blank.
+# supervise/state as a hash, undef when it is not there, not 256 bytes of version 1 to 4, or blank.
 # Every field of the record; marks and flags as 0 or 1 under their names; next_in: seconds to
 # the deadline or undef.
 sub read_state {
     my ($dir) = @_;
     my $bytes = Lares::file_text("$dir/supervise/state");
-    return undef if !defined $bytes || $bytes !~ /^LS[\x01-\x03]/ || length $bytes != 256;
+    return undef if !defined $bytes || $bytes !~ /^LS[\x01-\x04]/ || length $bytes != 256;
     my %r = (machine_of(substr $bytes, 8, 8), reason => $reasons[ ord substr $bytes, 3 ],
         detail => unpack('N', substr $bytes, 4));
     @r{qw(marks pad pid wstat rest boot sequence starts deaths)} = unpack 'nnl>l>NQ>Q>Q>Q>', substr $bytes, 16;
@@ -58,6 +58,7 @@ sub read_state {
     @r{qw(awaited awaited_name unattributed draining)} = unpack 'l>Z16NQ>', substr $bytes, 168;
     $r{draining} &&= 1;
     @r{qw(pending custom)} = unpack 'Z24Z1', substr $bytes, 200;
+    @r{qw(group session reaper until)} = unpack 'l>l>l>Q>', substr $bytes, 228;
     return undef if !$r{sequence}; # made room for, but nothing has happened yet
     $r{next_in} = $r{deadline} == 2**63 - 1 ? undef : $r{deadline} / 1e9 - Lares::Process::now();
     return \%r;
