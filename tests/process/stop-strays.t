@@ -233,5 +233,37 @@ SKIP: {
     ok(wait_state("$scan/web", state => 'down'), '... and awaited by the next one');
     leave_scan($scanner);
 }
+
+# --- the proof by session outlives the supervisor that saw the main process end ---
+for my $case ([ adopted => 'an upgrade' ], [ adopted => 'a kill' ], [ own => 'a kill' ], [ own => 'an upgrade and a kill' ]) {
+    my ($whose, $how) = @$case;
+    my ($scan, $def, $scanner);
+    if ($whose eq 'adopted') { ($scan, $def, $scanner) = adopted_scan({ web => [ bare => 1 ] }, 'timeout-kill' => "60000\n") }
+    else {
+        ($scan, $def) = new_scan();
+        service("$def/web", [ bare => 1 ], 'timeout-kill' => "60000\n");
+        symlink "../def/web", "$scan/web";
+        $scanner = scanner($scan);
+        ready("$def/web");
+    }
+    control("$scan/web", 'd');
+    my ($bare) = map { $_->{pid} } hostile_ones('bare');
+    wait_state("$scan/web", state => 'stopping', awaited => $bare);
+    my $supervisor = supervisor('web');
+    if ($how =~ /upgrade/) {
+        control("$scan/web", 'Z');
+        wait_for { process_info($supervisor)->{command} =~ / -r / } 'the new image';
+    }
+    if ($how =~ /kill/) {
+        kill9($supervisor);
+        $supervisor = wait_for { my $next = supervisor('web'); $next && $next != $supervisor && control("$scan/web", '') && $next } 'another supervisor';
+    }
+    my $s = wait_for { my $s = read_state("$scan/web"); $s && ($s->{state} eq 'down' || ($s->{awaited} == $bare && slept($supervisor))) && $s } 'it to have looked';
+    is("$s->{state} " . left(), 'stopping bare', "$whose, $how in its stop: who is of its session is waited for");
+    kill9($bare);
+    wait_state("$scan/web", state => 'down', unattributed => 0);
+    is(left(), '', '... until it has ended');
+    leave_scan($scanner);
+}
 no_zombies();
 done_testing;

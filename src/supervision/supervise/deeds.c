@@ -43,7 +43,7 @@ static void send(struct supervisor *s, int sig, int to_group) {
     forking_signal(s, sig);
     return;
   }
-  rest_witness(s);
+  session_witness(s);
   sent = to_group ? send_to_group(s, sig) : child_signal(&s->child, sig);
   if (sent && sig == SIGTERM) s->state.marks |= MARK_TERMED;
   if (!sent && errno != ESRCH) report_warning_errno("unable to signal the service");
@@ -269,7 +269,7 @@ void process_ended(struct supervisor *s, int32_t wstat) {
   clock_stamp(&record.started);
   if (!s->successor) record_child(s, &record, OWES_END);
   KILL_POINT_IF(r->marks & MARK_ADOPTED, RECORDED);
-  rest_witness(s);
+  session_witness(s);
   if (s->child.pidfd < 0) s->unreaped = s->child.who.pid;
   if (!s->unreaped) KILL_POINT_IF(r->marks & MARK_ADOPTED, REAPED);
   child_forget(&s->child);

@@ -137,8 +137,9 @@ void forking_settle(struct supervisor *s, struct child const *next) {
   forking_find_group(s);
   if (child_peek(next->who.pid, &wstat) < 0) {
     s->state.marks |= MARK_ADOPTED;
-    rest_adopted(s);
-  }
+    session_adopted(s);
+  } else
+    session_born(s);
   if (s->came_after && !s->no_orphans)
     report_info("found the service running as pid ", report_number(pid, next->who.pid),
                 ", keeping it");
@@ -146,12 +147,12 @@ void forking_settle(struct supervisor *s, struct child const *next) {
 }
 
 /* Asked for a moment later and again when it ends: a daemon may have become the main process
- * before it has made a session of its own. An adopted one may have been reaped, and its number
- * be another's. */
+ * before it has made a session of its own. One that has ended may have been reaped, and its
+ * number be another's. */
 void forking_find_group(struct supervisor *s) {
   pid_t group = s->forking == FORKING_SETTLED ? getpgid(s->child.who.pid) : 0;
 
-  if (group <= 1 || group == s->state.group || !child_signal(&s->child, 0)) return;
+  if (group <= 1 || group == s->state.group || !main_is_there(s)) return;
   s->state.group = group;
   s->unshown = 1;
 }

@@ -93,9 +93,9 @@ static void keep_stray(struct supervisor *s, struct stray_search const *strays) 
 
 static void search_strays(struct supervisor *s, struct census *census) {
   struct stray_search strays = {.id = {.boot = s->abilities.boot, .service = s->service},
-                                .reaper = s->rest.reaper,
-                                .session = s->rest.session,
-                                .until = s->rest.until,
+                                .reaper = s->state.reaper,
+                                .session = s->state.session,
+                                .until = s->state.until,
                                 .group = census->group,
                                 .except = census->except,
                                 .sig = census->sig,
@@ -214,30 +214,6 @@ void rest_signal(struct supervisor *s, int sig) {
 void rest_kill(struct supervisor *s) {
   s->rest.killing = 1;
   rest_signal(s, SIGKILL);
-}
-
-/* --- an adopted process ---------------------------------------------------------------------
- */
-
-/* A session's number can be another's once all of it have ended. Who is of it and began while
- * the main process was there is of this one. The tick that is not over counts: numbers go
- * round, and for this one to come again in it, the system would have to go through all of them.
- * (Without it, what a service starts in the very tick in which it is adopted and ends would be
- * nobody's.) */
-void rest_witness(struct supervisor *s) {
-  uint64_t now = process_clock();
-
-  if (!(s->state.marks & MARK_ADOPTED) || s->rest.member != s->child.who.pid) return;
-  if (child_signal(&s->child, 0)) s->rest.until = now;
-}
-
-void rest_adopted(struct supervisor *s) {
-  s->state.marks |= MARK_ORPHANED;
-  s->rest.reaper = process_parent(s->child.who.pid);
-  s->rest.member = s->child.who.pid;
-  s->rest.session = getsid(s->rest.member);
-  s->rest.until = 0;
-  rest_witness(s);
 }
 
 /* --- waiting --------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ static void keep(struct supervisor *s, struct identity_record const *record, int
   s->state.pid = record->who.pid;
   /* There are two copies again, before the other one can be lost. */
   if (s->child_lost) record_child(s, record, OWES_START);
-  if (s->state.marks & MARK_ADOPTED) rest_adopted(s);
+  if (s->state.marks & MARK_ADOPTED) session_adopted(s);
   know_group(s, record);
   forking_find_group(s);
   if (!reopen_notify(s) && s->forking == FORKING_NOT) take_for_ready(s);

@@ -101,6 +101,7 @@ static void note_birth(struct supervisor *s, struct child_plan const *plan) {
     r->defined = s->definition.age.changed;
     r->definition = s->definition.age.sum;
     s->state.group = plan->who.pid;
+    session_born(s);
   }
   s->exec_error = plan->failed;
   if (plan->role == ROLE_RUN) note_executed(s);

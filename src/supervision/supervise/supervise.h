@@ -8,7 +8,7 @@
  * loop.c    waits, and turns what happens into events
  * facts.c   what is true at the moment of an event
  * deeds.c   carries out what the machine says
- * rest.c    whom a stop has to end besides the main process
+ * rest.c    whom a stop has to end besides the main process; session.c: whose they are
  * reason.c  why a service is where it is
  * spawn.c   condition, start, run and finish
  * custom.c  scripts of the service that take the place of commands
@@ -101,9 +101,6 @@ struct event_told {
 /* Whom a stop has to end besides the main process, as far as they are no descendants of ours.
  */
 struct rest {
-  pid_t reaper;            /* whose child an adopted process was, 0 */
-  pid_t member, session;   /* the last adopted process, and its session; 0 */
-  uint64_t until;          /* it was alive then (process_clock) */
   int stray;               /* pidfd of one that a stop waits for, owned; -1 */
   uint8_t killing;         /* KILL goes to all that a stop ends, until none is left */
   uint8_t polled;          /* nobody will tell of their end: look again */
@@ -447,9 +444,14 @@ extern int rest_events(struct supervisor const *);
 extern void rest_cgroup_changed(struct supervisor *);
 /* The machine has made a step: a stop has begun, goes on, or none is under way any more. */
 extern void rest_follow(struct supervisor *);
-/* The process was adopted; and: it lives, or is a zombie, at this moment. */
-extern void rest_adopted(struct supervisor *);
-extern void rest_witness(struct supervisor *);
+
+/* session.c: a `run` was started; the process was adopted; and: it may still be there (a zombie
+ * is), to be looked at as long as its session can be told. */
+extern void session_born(struct supervisor *);
+extern void session_adopted(struct supervisor *);
+extern void session_witness(struct supervisor *);
+/* Does the number of the main process mean that one for certain? */
+extern int main_is_there(struct supervisor const *);
 /* The down-signal and CONT to the main process. */
 extern void send_down(struct supervisor *);
 extern int signal_of(struct supervisor const *, struct control_letter const *);
