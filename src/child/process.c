@@ -36,6 +36,17 @@ int child_signal_group(struct child const *c, int sig) {
   return kill(-c->who.pid, sig) == 0;
 }
 
+/* Of one that another leads the number is its group's as long as a member is there, which is
+ * seen last. A group is of one session, so that in another than ours nobody of ours is hit. */
+int child_signal_group_of(struct child const *c, int sig) {
+  pid_t group = c->who.pid > 0 ? getpgid(c->who.pid) : 0;
+
+  if (group < 0) return 0;
+  if (group <= 1 || getsid(c->who.pid) == getsid(0)) return (errno = EPERM, 0);
+  if (!child_signal(c, 0)) return 0;
+  return kill(-group, sig) == 0;
+}
+
 static int32_t wait_status(siginfo_t const *info) {
   if (info->si_code == CLD_EXITED) return (info->si_status & 0xff) << 8;
   return (info->si_status & 0x7f) | (info->si_code == CLD_DUMPED ? 0x80 : 0);

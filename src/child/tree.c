@@ -86,7 +86,7 @@ static void visit(void *context, pid_t parent, pid_t pid) {
   if (search->sig == SIGKILL && !search->group && !search->except[0] && parent == walk->self)
     kill_group_of(pid);
   /* A stopped process acts on no other signal before it is continued. */
-  if (search->sig != SIGKILL) signal_one(walk, parent, pid, SIGCONT);
+  if (search->sig != SIGKILL && search->sig != SIGSTOP) signal_one(walk, parent, pid, SIGCONT);
 }
 
 void tree_search(struct tree_search *search) {

@@ -26,6 +26,10 @@ int main(void) {
   ok(!child_signal_group(&other, 0), "nor is its group");
   is_int(errno, ESRCH, "... likewise");
 
+  errno = 0;
+  ok(!child_signal_group_of(&other, 0), "nor that which it need not lead");
+  is_int(errno, getsid(getppid()) == getsid(0) ? EPERM : ESRCH, "... likewise");
+
   own.who.pid = fork();
   need(own.who.pid >= 0);
   if (!own.who.pid) {
@@ -33,6 +37,8 @@ int main(void) {
     _exit(0);
   }
   own.who.start = 1;
+  errno = 0;
+  ok(!child_signal_group_of(&own, SIGKILL) && errno == EPERM, "our own group is nobody's");
   ok(child_signal(&own, SIGKILL), "a child of ours keeps its number until we reap it");
   int32_t wstat = 0;
   while (child_peek(own.who.pid, &wstat) == 0)

@@ -100,6 +100,8 @@ struct child {
 extern int child_signal(struct child const *, int sig);
 /* To its process group (a group of its own, whose leader it is). */
 extern int child_signal_group(struct child const *, int sig);
+/* The same of one that need not lead it; never to a group of our own session (EPERM). */
+extern int child_signal_group_of(struct child const *, int sig);
 /* Has our own child ended? 1 with *wstat, left unreaped; 0 not; -1 with errno (ECHILD). */
 extern int child_peek(pid_t pid, int32_t *wstat);
 /* The same of any child of ours: 1 with *pid and *wstat, 0 nobody has ended, -1 there is none.

@@ -26,14 +26,9 @@ int signal_of(struct supervisor const *s, struct control_letter const *letter) {
 
 /* Of a daemon in the background the main process need not lead its group. */
 static int send_to_group(struct supervisor *s, int sig) {
-  struct tree_search members = {.sig = sig};
-
   forking_find_group(s);
   if (s->state.group == s->child.who.pid) return child_signal_group(&s->child, sig);
-  members.group = s->state.group;
-  except_ours(s, members.except);
-  tree_search(&members);
-  return members.found || child_signal(&s->child, sig);
+  return child_signal_group_of(&s->child, sig) || child_signal(&s->child, sig);
 }
 
 static void send(struct supervisor *s, int sig, int to_group) {

@@ -46,8 +46,9 @@ static void forget_stray(struct supervisor *s) {
 /* --- who they are ----------------------------------------------------------------------------
  */
 
-/* The first place is left for the main process. */
-void except_ours(struct supervisor const *s, pid_t except[TREE_EXCEPT]) {
+/* Processes of our own are none of the service. The first place is left for the main process.
+ */
+static void except_ours(struct supervisor const *s, pid_t except[TREE_EXCEPT]) {
   except[1] = s->probe;
   for (unsigned i = 0; i < HELPER_USES; i++)
     except[2 + i] = s->helpers[i].pid;

@@ -422,8 +422,6 @@ extern void open_cgroup(struct supervisor *);
 extern void rest_begin(struct supervisor *);
 /* Where a stop cannot be complete, that is said. */
 extern void rest_say_unseen(struct supervisor const *);
-/* Processes of our own are none of the service. */
-extern void except_ours(struct supervisor const *, pid_t except[TREE_EXCEPT]);
 /* To what the main process left, as far as kill-mode says. */
 extern void rest_signal(struct supervisor *, int sig);
 /* KILL, again and again until none is left. */
