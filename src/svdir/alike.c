@@ -5,12 +5,15 @@
 
 #include "values.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define LONGEST 32 /* of our names: 19 */
 #define SHORT 5    /* letters; below that another one makes another word */
 #define LONG 8     /* from here on two slips are one (seed is not needs) */
+
+static char small(char c) {
+  return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
 
 /* In small letters, with - between its words. 0 when it is too long to be one of ours. */
 static int plain(char out[LONGEST], char const *name) {
@@ -18,7 +21,7 @@ static int plain(char out[LONGEST], char const *name) {
 
   if (len >= LONGEST) return 0;
   for (size_t i = 0; i <= len; i++)
-    out[i] = name[i] == '_' || name[i] == '.' ? '-' : (char)tolower((unsigned char)name[i]);
+    out[i] = name[i] == '_' || name[i] == '.' ? '-' : small(name[i]);
   return 1;
 }
 
