@@ -346,12 +346,12 @@ sub account {
 
 # A supervisor past the point of no return: it has its journal open, and waits. What it reads in between can still
 # end it, and until then what its files say is its predecessor's word. (Where the kernel hides what a process waits
-# in, that is taken for granted.)
+# in, as it does of one that runs, it is enough that it waits.)
 sub supervisor_begun {
     my ($pid) = @_;
     my @open = values %{ fds_of($pid) || {} };
     my ($wait) = (file_text("/proc/$pid/wchan") // '') =~ /(\w+)/;
-    return (grep { m{/supervise/history$} } @open) && ($wait // '0') =~ /^0$|poll/ ? \@open : 0;
+    return (grep { m{/supervise/history$} } @open) && ($wait // '0') =~ /^0$|poll/ && slept($pid) ne '' ? \@open : 0;
 }
 
 # Of a program that ended before it had begun: it has to have said why, in order.
