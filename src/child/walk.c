@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <skalibs/types.h>
@@ -18,16 +19,25 @@
 
 #define NAME_MOST 64
 
-int walk_open(pid_t pid, char const *name) {
-  char path[sizeof "/proc//" + PID_FMT + NAME_MOST];
+struct proc_path {
+  char text[sizeof "/proc//" + PID_FMT + NAME_MOST];
+};
+
+static int put_path(struct proc_path *path, pid_t pid, char const *name) {
   size_t len = 6;
 
-  if (strlen(name) >= NAME_MOST) return (errno = ENAMETOOLONG, -1);
-  memcpy(path, "/proc/", 6);
-  len += pid_fmt(path + len, pid);
-  path[len++] = '/';
-  strcpy(path + len, name);
-  return open(path, O_RDONLY | O_CLOEXEC);
+  if (strlen(name) >= NAME_MOST) return (errno = ENAMETOOLONG, 0);
+  memcpy(path->text, "/proc/", 6);
+  len += pid_fmt(path->text + len, pid);
+  path->text[len++] = '/';
+  strcpy(path->text + len, name);
+  return 1;
+}
+
+int walk_open(pid_t pid, char const *name) {
+  struct proc_path path;
+
+  return put_path(&path, pid, name) ? open(path.text, O_RDONLY | O_CLOEXEC) : -1;
 }
 
 int walk_numbers(int fd, void (*each)(void *context, pid_t parent, pid_t pid), void *context,
@@ -49,14 +59,57 @@ int walk_numbers(int fd, void (*each)(void *context, pid_t parent, pid_t pid), v
   return got == 0;
 }
 
-static int open_list(pid_t parent) {
-  char name[sizeof "task//children" + PID_FMT];
-  size_t len = 5;
+/* --- threads ---------------------------------------------------------------------------------
+ */
 
-  memcpy(name, "task/", 5);
-  len += pid_fmt(name + len, parent);
-  memcpy(name + len, "/children", 10);
-  return walk_open(parent, name);
+/* By the number of links, for which nothing is opened. 0: it does not tell. */
+static unsigned long count_threads(pid_t pid) {
+  struct proc_path path;
+  struct stat st;
+
+  if (!put_path(&path, pid, "task") || stat(path.text, &st) < 0 || st.st_nlink < 3) return 0;
+  return (unsigned long)st.st_nlink - 2;
+}
+
+struct threads {
+  void (*each)(void *context, int tasks, pid_t tid);
+  void *context;
+  pid_t pid;
+  int tasks;
+};
+
+static void look_at_thread(void *context, char const *name) {
+  struct threads *threads = context;
+  pid_t tid;
+
+  if (pid0_scan(name, &tid) && tid != threads->pid)
+    threads->each(threads->context, threads->tasks, tid);
+}
+
+int walk_threads(pid_t pid, void (*each)(void *context, int tasks, pid_t tid), void *context) {
+  struct threads threads = {.each = each, .context = context, .pid = pid};
+  unsigned long before = count_threads(pid);
+  int ok, saved;
+
+  if (before == 1) return 1;
+  threads.tasks = walk_open(pid, "task");
+  if (threads.tasks < 0) return 0;
+  ok = path_each_name(threads.tasks, look_at_thread, &threads);
+  saved = errno;
+  close(threads.tasks);
+  if (ok && count_threads(pid) != before) return (errno = EAGAIN, 0);
+  errno = saved;
+  return ok;
+}
+
+int walk_open_thread(int tasks, pid_t tid, char const *name) {
+  char path[PID_FMT + 1 + NAME_MOST];
+  size_t len = pid_fmt(path, tid);
+
+  if (strlen(name) >= NAME_MOST) return (errno = ENAMETOOLONG, -1);
+  path[len++] = '/';
+  strcpy(path + len, name);
+  return openat(tasks, path, O_RDONLY | O_CLOEXEC);
 }
 
 /* --- where the kernel makes no such lists ----------------------------------------------------
@@ -80,6 +133,7 @@ struct everybody {
   void (*each)(void *context, pid_t parent, pid_t pid);
   void *context;
   pid_t parent;
+  int error; /* of the last list that could not be read, 0 */
 };
 
 static void look_at(void *context, char const *name) {
@@ -91,37 +145,67 @@ static void look_at(void *context, char const *name) {
     all->each(all->context, all->parent, pid);
 }
 
-static int walk_everybody(pid_t parent, void (*each)(void *context, pid_t parent, pid_t pid),
-                          void *context) {
-  struct everybody all = {.each = each, .context = context, .parent = parent};
+static int walk_everybody(struct everybody *all) {
   int fd, ok, saved;
 
   if (!tree_is_visible()) return 0;
   fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return 0;
-  ok = path_each_name(fd, look_at, &all);
+  ok = path_each_name(fd, look_at, all);
   saved = errno;
   close(fd);
   errno = saved;
   return ok;
 }
 
-/* No list of its own either: it is not that the process has gone. */
-int walk_children(pid_t parent, void (*each)(void *context, pid_t parent, pid_t pid),
-                  void *context) {
-  int fd = open_list(parent), ok, saved;
+/* --- children --------------------------------------------------------------------------------
+ */
 
-  if (fd < 0 && errno == ENOENT) {
-    int own = parent == getpid() ? -1 : open_list(getpid());
-    if (own < 0 && errno == ENOENT) return walk_everybody(parent, each, context);
-    if (own < 0) return 0;
-    close(own);
-    return (errno = ENOENT, 0);
-  }
-  if (fd < 0) return 0;
-  ok = walk_numbers(fd, each, context, parent);
-  saved = errno;
+/* The list of the first thread. */
+static int open_list(pid_t parent) {
+  char name[sizeof "task//children" + PID_FMT];
+  size_t len = 5;
+
+  memcpy(name, "task/", 5);
+  len += pid_fmt(name + len, parent);
+  memcpy(name + len, "/children", 10);
+  return walk_open(parent, name);
+}
+
+static int read_list(int fd, struct everybody *all) {
+  int ok = walk_numbers(fd, all->each, all->context, all->parent), saved = errno;
+
   close(fd);
   errno = saved;
   return ok;
+}
+
+static void read_list_of(void *context, int tasks, pid_t tid) {
+  struct everybody *all = context;
+  int fd = walk_open_thread(tasks, tid, "children");
+
+  if ((fd < 0 || !read_list(fd, all)) && errno != ENOENT && errno != ESRCH) all->error = errno;
+}
+
+/* No list of its own either: it is not that the process has gone. */
+static int walk_unlisted(struct everybody *all) {
+  int own = all->parent == getpid() ? -1 : open_list(getpid());
+
+  if (own < 0) return errno == ENOENT ? walk_everybody(all) : 0;
+  close(own);
+  return (errno = ENOENT, 0);
+}
+
+/* Each thread has a list of those that it has forked, and leaves it to the first when it ends,
+ * whose list is read last therefore. We have but one thread. */
+int walk_children(pid_t parent, void (*each)(void *context, pid_t parent, pid_t pid),
+                  void *context) {
+  struct everybody all = {.each = each, .context = context, .parent = parent};
+  int fd = open_list(parent), error = 0;
+
+  if (fd < 0) return errno == ENOENT ? walk_unlisted(&all) : 0;
+  if (parent != getpid() && !walk_threads(parent, read_list_of, &all)) error = errno;
+  if (!read_list(fd, &all)) error = errno;
+  if (all.error) error = all.error;
+  return error ? (errno = error, 0) : 1;
 }

@@ -1,5 +1,7 @@
 /* A service that does not want to end. For tests only.
  *
+ * LINK: -pthread
+ *
  * hostile REPORT WORD...   REPORT gets a line "ready PID" when all of them are there; the main
  * process then sleeps. All but the main one ignore TERM and are named after their word:
  *   child N    children in our group and session
@@ -11,6 +13,8 @@
  *   wiped N    as stray, with an empty environment
  *   bare N     as child, with an empty environment
  *   meek N     as stray, but TERM ends it
+ *   threaded N as stray; a thread of it, not the first, has forked one as wiped, named "below"
+ *   headless N as stray; its first thread has ended, another lives
  *   proof      the main process ignores TERM, too
  *   leave      the main process ends as soon as it has reported
  */
@@ -19,6 +23,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +73,51 @@ static _Noreturn void fork_for_ever(char const *word) {
   _exit(0);
 }
 
+/* `there` is shared by the threads: the other one closes it when both are as they are to be. */
+static void *fork_below(void *unused) {
+  pid_t pid = fork();
+
+  need(pid >= 0, "fork");
+  if (!pid) {
+    setsid();
+    settle_wiped("below");
+  }
+  close(there[1]);
+  for (;;)
+    pause();
+  return unused;
+}
+
+static void *outlive_first(void *unused) {
+  char text[512] = "";
+
+  while (!strstr(text, ") Z ")) {
+    int fd = open("/proc/self/stat", O_RDONLY);
+    ssize_t got = read(fd, text, sizeof text - 1);
+    need(got > 0, "stat");
+    text[got] = 0;
+    close(fd);
+    sched_yield();
+  }
+  close(there[1]);
+  for (;;)
+    pause();
+  return unused;
+}
+
+static _Noreturn void be_threads(char const *word) {
+  int headless = !strcmp(word, "headless");
+  pthread_t other;
+
+  prctl(PR_SET_NAME, word);
+  need(!pthread_create(&other, 0, headless ? outlive_first : fork_below, 0), "thread");
+  if (headless) pthread_exit(0);
+  for (;;)
+    pause();
+}
+
 static void be(char const *word) {
+  if (!strcmp(word, "threaded") || !strcmp(word, "headless")) be_threads(word);
   if (!strcmp(word, "forker") || !strcmp(word, "hopper")) fork_for_ever(word);
   if (!strcmp(word, "meek")) signal(SIGTERM, SIG_DFL);
   if (!strcmp(word, "wiped") || !strcmp(word, "bare")) settle_wiped(word);

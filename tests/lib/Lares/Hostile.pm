@@ -21,7 +21,7 @@ sub hostile {
 }
 
 # Those that live; left(): their names, each after its word, or of these words ('stray|deep').
-my $all = 'hostile|child|stray|deep|forker|hopper|wiped|bare|meek';
+my $all = 'hostile|child|stray|deep|forker|hopper|wiped|bare|meek|threaded|below|headless';
 sub hostile_ones {
     my ($words) = @_;
     $words ||= $all;

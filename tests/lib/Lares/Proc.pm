@@ -16,6 +16,7 @@ sub process_info {
     my $line = <$in>;
     return undef if !defined $line || $line !~ /^\d+ \((.*)\) (\S) (.*)/s;
     my ($name, $state, @f) = ($1, $2, split ' ', $3);
+    $state = 'S' if $state eq 'Z' && $f[16] > 1; # only its first thread has ended
     my $command = $name;
     if (open my $cmd, '<', "/proc/$pid/cmdline") {
         local $/;
