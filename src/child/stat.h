@@ -7,11 +7,12 @@
 #include <sys/types.h>
 
 struct process_stat {
-  char state;
+  char state;            /* Z, X: all of it has ended, not only its first thread */
   char name[16];         /* of the program, as the kernel cuts it short; "" unknown */
   pid_t parent;          /* field 4 */
   pid_t group, session;  /* fields 5 and 6 */
   uint64_t child_faults; /* field 11: rises with each child that is reaped */
+  unsigned threads;      /* field 20; one that has ended counts if it is the first */
   uint64_t start;        /* field 22: clock ticks since boot */
   uint64_t size;         /* field 23: bytes of its address space, 0 when it has none any more */
   int32_t exit_code;     /* field 52, as wait() gives it; only of a zombie one may ptrace */

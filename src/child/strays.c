@@ -15,81 +15,12 @@
 #include <lares/child.h>
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "stat.h"
 #include "walk.h"
-
-#define UNSETTLED_TRIES 5
-
-/* --- what a process says of itself ----------------------------------------------------------
- */
-
-/* One variable, cut off behind what is of interest. */
-static enum stray_mark judge(char const *variable, struct service_id const *want) {
-  struct service_id id;
-
-  /* Supervisors and the scanner's other programs have this, and no id. */
-  if (!strncmp(variable, "LARES_SCANDIR=", 14)) return STRAY_OTHERS;
-  if (strncmp(variable, "LARES_ID=", 9)) return STRAY_UNMARKED;
-  if (!service_id_scan(variable + 9, &id)) return STRAY_OTHERS;
-  return id.boot == want->boot && id.service == want->service &&
-                 (!want->instance || id.instance == want->instance)
-             ? STRAY_MATCHES
-             : STRAY_OTHERS;
-}
-
-/* 1 when all was read, and there was anything. */
-static int judge_all(int fd, struct service_id const *want, enum stray_mark *mark) {
-  char text[1024], variable[sizeof "LARES_ID=" + SERVICE_ID_LENGTH + 1];
-  size_t len = 0;
-  int any = 0;
-  ssize_t got;
-
-  while ((got = read(fd, text, sizeof text)) > 0) {
-    any = 1;
-    for (ssize_t i = 0; i < got; i++) {
-      enum stray_mark one;
-      variable[len] = text[i];
-      if (text[i]) {
-        if (len < sizeof variable - 1) len++;
-        continue;
-      }
-      len = 0;
-      one = judge(variable, want);
-      if (one != STRAY_UNMARKED) *mark = one;
-      if (one == STRAY_MATCHES) return 1;
-    }
-  }
-  /* It has ended or become another program while it was read: that was not all of it, and to
-   * bear nobody's id so far is not to bear another's. */
-  if (any && pread(fd, text, 1, 0) != 1) {
-    *mark = STRAY_UNMARKED;
-    return 0;
-  }
-  return any;
-}
-
-enum stray_mark stray_mark_of(pid_t pid, struct service_id const *want) {
-  enum stray_mark mark = STRAY_UNMARKED;
-
-  /* In the middle of an exec it has none yet. */
-  for (unsigned i = 0; i < UNSETTLED_TRIES; i++) {
-    int fd = walk_open(pid, "environ"), any;
-    if (fd < 0) return STRAY_UNREADABLE; /* with errno */
-    any = judge_all(fd, want, &mark);
-    close(fd);
-    if (any) break;
-    sched_yield();
-  }
-  return mark;
-}
-
-/* --- where they are --------------------------------------------------------------------------
- */
 
 struct hunt {
   struct stray_search *search;

@@ -53,6 +53,7 @@ static int parse_stat(char *text, struct process_stat *out) {
     if (field == 5) out->group = (pid_t)value;
     if (field == 6) out->session = (pid_t)value;
     if (field == 11) out->child_faults = value;
+    if (field == 20) out->threads = (unsigned)value;
     if (field == 22) out->start = value;
     if (field == 23) out->size = value;
     if (field == 52) out->exit_code = (int32_t)value;
@@ -61,21 +62,38 @@ static int parse_stat(char *text, struct process_stat *out) {
   return field > 22;
 }
 
-int process_stat_read(pid_t pid, struct process_stat *out) {
+static int read_stat(int fd, struct process_stat *out) {
   char text[1024];
   ssize_t got;
-  int fd = walk_open(pid, "stat");
+  int saved;
 
   if (fd < 0) return 0;
   got = read(fd, text, sizeof text - 1);
-  {
-    int saved = errno;
-    close(fd);
-    errno = saved;
-  }
-  if (got < 0) return 0;
+  saved = errno;
+  close(fd);
+  if (got < 0) return (errno = saved, 0);
   text[got] = 0;
   return parse_stat(text, out) ? 1 : (errno = EPROTO, 0);
+}
+
+static void take_living_thread(void *context, int tasks, pid_t tid) {
+  struct process_stat *out = context, ps;
+
+  if (out->size || !read_stat(walk_open_thread(tasks, tid, "stat"), &ps) || !ps.size) return;
+  out->state = ps.state;
+  out->size = ps.size;
+}
+
+/* A process whose first thread has ended (pthread_exit in main) is shown as a zombie without an
+ * address space; it lives as long as another thread does. When none is found that does it is
+ * about to end, and has not yet. */
+int process_stat_read(pid_t pid, struct process_stat *out) {
+  if (!read_stat(walk_open(pid, "stat"), out)) return 0;
+  if (out->state != 'Z' || out->threads <= 1) return 1;
+  out->state = 'D';
+  out->exit_code = -1;
+  (void)walk_threads(pid, take_living_thread, out);
+  return 1;
 }
 
 uint64_t process_clock(void) {

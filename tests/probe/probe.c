@@ -1,5 +1,7 @@
 /* A service that tells what it was born with, then does what its arguments say. For tests only.
  *
+ * LINK: -pthread
+ *
  * probe REPORT ACTION...   REPORT gets lines "PID KEY VALUE", written with one append, so that
  * many runs can share it (tests/lib/Lares.pm, probe_runs, reads them). "-": no report.
  *   sleep        for ever          after MS      wait MS milliseconds
@@ -13,11 +15,13 @@
  * bytes launch N     fork, exit N, and go on in the child ("event launched PID") hand MS the
  * same with exit 0 after MS milliseconds detach       setsid            pidfile PATH  write our
  * pid to PATH wipe         wipe the environment, as programs do that write a title over it
+ *   headless     the first thread ends, another one sleeps for ever
  *   notify TEXT  send it to NOTIFY_SOCKET (an abstract one)
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -65,6 +69,18 @@ static void say(int fd, char const *s, size_t len) {
     s += n;
     len -= (size_t)n;
   }
+}
+
+static void *go_on_sleeping(void *unused) {
+  sleep_for_ever();
+  return unused;
+}
+
+static void lose_head(void) {
+  pthread_t other;
+
+  if (pthread_create(&other, 0, go_on_sleeping, 0)) _exit(111);
+  pthread_exit(0);
 }
 
 static void make_child(int stray) {
@@ -216,6 +232,8 @@ static int act(char **argv) {
     setsid();
   else if (!strcmp(argv[0], "wipe"))
     wipe_environment();
+  else if (!strcmp(argv[0], "headless"))
+    lose_head();
   else
     return argv[1] ? act_with(argv[0], argv[1], argv[2]) : 0;
   return 1;

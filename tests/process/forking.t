@@ -117,6 +117,35 @@ subtest 'pid file' => sub {
     }
 };
 
+# Its first thread ends (pthread_exit in main) and it lives on: it was taken for dead, refused, and
+# never got the KILL that it was waited for.
+subtest 'a daemon that has lost its first thread' => sub {
+    for my $kind (qw(alone named late)) {
+        my @named = $kind eq 'alone' ? () : qw(pidfile run.pid);
+        # late: its pid file is missing, and it is taken when the time is over.
+        my ($dir, $report) = daemon("headless-$kind", [ 'ignore', 15, @double, @named, 'headless' ],
+            'timeout-start' => $kind eq 'late' ? "300\n" : "60000\n", 'timeout-kill' => "200\n",
+            @named ? ('pid-file' => $kind eq 'late' ? "none.pid\n" : "run.pid\n") : ());
+        my $pid = supervise($dir);
+        my $s = wait_state($dir, state => 'up');
+        my $main = (told($report, 'launched'))[1];
+        is("$s->{pid} $s->{deaths}", "$main 0", "$kind: it is the service");
+        wait_for { (file_text("/proc/$main/status") // '') =~ /^State:\tZ/m } 'its first thread to end';
+        control($dir, 'd');
+        wait_state($dir, state => 'down');
+        ok(!alive($main), "$kind: down is down");
+        ended_well($dir, $pid, "headless-$kind");
+    }
+
+    # Nobody of them is it: all are ended, at once with KILL in the end.
+    my ($dir, $report) = daemon('headless-two', [ 'ignore', 15, 'child', @double, 'headless' ],
+        'timeout-start' => "300\n", 'timeout-kill' => "200\n", 'restart-delays' => "60000\n");
+    my $pid = supervise($dir);
+    my $s = wait_state($dir, state => 'backoff');
+    is($s->{deaths}, 1, 'two are left: a start that failed, and not for ever');
+    ended_well($dir, $pid, 'headless-two');
+};
+
 # What a pid file says counts only if it is true; a daemon is not ended for a wrong one.
 subtest 'wrong pid files' => sub {
     my $stranger = spawn([ 'sleep', 1000 ]);

@@ -11,7 +11,7 @@ use Test::More;
 use POSIX ();
 
 # --- our own descendants ---
-for my $case ([ stray => 20 ], [ deep => 40 ], [ forker => 3 ], [ hopper => 3 ], [ threaded => 3 ],
+for my $case ([ stray => 20 ], [ deep => 40 ], [ forker => 3 ], [ hopper => 3 ], [ threaded => 3 ], [ headless => 3 ],
     [ stray => 5, deep => 20, forker => 2, child => 5, wiped => 5, bare => 2, 'proof' ]) {
     my $dir = service(tmp(join '', @$case), $case);
     my $pid = supervise($dir);
@@ -64,7 +64,7 @@ no_processes_left();
 # --- adopted: what it leaves comes to the scanner ---
 
 for my $case ([ stray => 10 ], [ deep => 20 ], [ child => 3 ], [ forker => 2 ], [ hopper => 2 ],
-    [ bare => 3 ], [ meek => 3 ], [ threaded => 3 ], [ stray => 5, deep => 10, forker => 1, child => 5, 'proof' ]) {
+    [ bare => 3 ], [ meek => 3 ], [ threaded => 3 ], [ headless => 3 ], [ stray => 5, deep => 10, forker => 1, child => 5, 'proof' ]) {
     my ($scan, $def, $scanner) = adopted_scan({ web => $case });
     control("$scan/web", 'd');
     my $s = wait_state("$scan/web", state => 'down');

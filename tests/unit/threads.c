@@ -7,9 +7,11 @@
 
 #include <lares/child.h>
 
-#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,8 +73,103 @@ static void test_children(void) {
   is_int(wstat, SIGTERM, "and gets the signal");
 }
 
-int main(void) {
+/* Its first thread has ended when the end of the pipe is closed. */
+static void *outlive_first(void *unused) {
+  char text[512] = "";
+
+  while (!strstr(text, ") Z ")) {
+    FILE *stat = fopen("/proc/self/stat", "re");
+    need(stat && fgets(text, sizeof text, stat));
+    fclose(stat);
+    sched_yield();
+  }
+  close(1);
+  for (;;)
+    pause();
+  return unused;
+}
+
+static void be_headless(void) {
+  pthread_t other;
+
+  need(!pthread_create(&other, 0, outlive_first, 0));
+  pthread_exit(0);
+}
+
+#define OURS "LARES_ID=000000000000b007-0000000000000001-00000000000005e7"
+
+static pid_t headless(void) {
+  char *argv[] = {"threads", "headless", 0}, *envp[] = {OURS, 0}, byte;
+  int ends[2];
+  pid_t pid;
+
+  need(!pipe(ends));
+  need((pid = fork()) >= 0);
+  if (!pid) {
+    dup2(ends[1], 1);
+    close(ends[1]);
+    execve("/proc/self/exe", argv, envp);
+    _exit(127);
+  }
+  close(ends[1]);
+  need(!read(ends[0], &byte, 1));
+  close(ends[0]);
+  return pid;
+}
+
+/* As a child of the process whose child the stray is. */
+static unsigned count_strays(struct service_id const *id) {
+  struct stray_search search = {.id = *id};
+  int wstat;
+  pid_t pid = fork();
+
+  need(pid >= 0);
+  if (!pid) {
+    strays_search(&search);
+    _exit(search.restless ? 100 : (int)search.found);
+  }
+  need(waitpid(pid, &wstat, 0) == pid);
+  return (unsigned)WEXITSTATUS(wstat);
+}
+
+static void test_headless(void) {
+  struct service_id id = {.boot = 0xb007, .instance = 0, .service = 0x5e7};
+  struct launch launch = {.who = {.pid = 1, .boot = 0xb007, .inode = 1}, .service = 0x5e7};
+  struct membership members = {.id = id};
+  struct child_abilities none;
+  struct launch_rest rest;
+  struct identity who;
+  struct child child;
+  pid_t pid = headless();
+  int wstat, pidfd;
+
+  child_probe_abilities(&none);
+  none.pidfd = none.pidfs = 0;
+  launch.abilities = &none;
+  is_int(stray_mark_of(pid, &id), STRAY_MATCHES, "the environment is another thread's");
+  is_int(count_strays(&id), 1, "it is a stray");
+  rest = launch_rest(&launch);
+  is_int(rest.count, 1, "it is what a launcher has left");
+  is_int(rest.ended, 0, "and has not ended");
+  ok(launch_has(&launch, pid, LAUNCH_ID, &child), "it may be the one that a pid file names");
+  ok(process_take(&none, pid, &members, &child), "or a MAINPID");
+  need(identity_of(&none, pid, &who));
+  is_int(identity_prove(&none, &who, &pidfd), IDENTITY_LIVES, "it lives without pidfds, too");
+  is_int(identity_wstat(&who, -1, 0), WSTAT_UNKNOWN, "how it has ended nobody can know");
+  kill(pid, SIGTERM);
+  need(waitid(P_PID, (id_t)pid, &(siginfo_t){.si_pid = 0}, WEXITED | WNOWAIT) == 0);
+  is_int(count_strays(&id), 0, "ended, it is no stray");
+  is_int(launch_rest(&launch).ended, 1, "and has ended");
+  is_int(identity_prove(&none, &who, &pidfd), IDENTITY_GONE, "it is gone");
+  is_int(identity_wstat(&who, -1, 0), SIGTERM, "by a signal");
+  need(waitpid(pid, &wstat, 0) == pid);
+}
+
+int main(int argc, char **argv) {
+  (void)argv;
+  if (argc > 1) be_headless();
   need(!prctl(PR_SET_CHILD_SUBREAPER, 1));
   test_children();
+  test_headless();
   return tap_done();
 }
