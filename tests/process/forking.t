@@ -347,6 +347,38 @@ subtest 'leftovers' => sub {
     }
 };
 
+# Those that a launcher had left while its supervisor was killed were said to have ended as the
+# launcher had, with 0: not started again (`restart` on-failure). And after an upgrade in place their
+# ends, all told to the new program, were waited for until timeout-start.
+subtest 'ended on their way, after another supervisor' => sub {
+    my %ended = (none => 'killed 11', upgraded => 'killed 11', killed => 'unknown-death 0');
+    for my $how (sort keys %ended) {
+        for my $named (0, 1) {
+            next if $named && $how eq 'killed'; # its pid file might tell of one that is not seen
+            my ($dir, $report) = daemon("$how-$named", [ 'child', qw(launch 0 sleep) ], restart => "on-failure\n",
+                'restart-delays' => "60000\n", 'timeout-start' => "60000\n", $named ? ('pid-file' => "run.pid\n") : ());
+            my $pid = supervise($dir);
+            wait_state($dir, state => 'starting', pid => 0);
+            my @left = map { $_->{pid} } living($report);
+            is(scalar(@left), 2, "$how: two are left");
+            if ($how eq 'killed') {
+                kill9($pid);
+                wait_exit($pid);
+                $pid = supervise($dir);
+                wait_state($dir, state => 'starting', orphaned => 1);
+            } elsif ($how eq 'upgraded') {
+                control($dir, 'Z');
+                wait_for { process_info($pid)->{command} =~ / -r/ } 'the upgrade';
+                wait_for { run([ bin('svok'), $dir ])->{exit} == 0 } 'it to supervise';
+            }
+            kill 'SEGV', @left;
+            my $s = wait_state($dir, state => 'backoff');
+            is("$s->{reason} $s->{detail} $s->{deaths}", "$ended{$how} 1", "$how: as it was, or nobody knows, and to be started again");
+            ended_well($dir, $pid, $how);
+        }
+    }
+};
+
 # nginx exchanges its program so: the old master goes when the new one is there.
 subtest 'moves on' => sub {
     my ($dir, $report) = daemon('moves', [ @double, qw(pidfile run.pid after 1500 hand 200 pidfile run.pid sleep) ],

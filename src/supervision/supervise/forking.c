@@ -67,8 +67,9 @@ void forking_resume(struct supervisor *s, struct identity_record const *record) 
     s->forking = FORKING_SETTLED;
   s->launcher = launcher.who;
   s->launch_wstat = launcher.wstat;
-  s->came_after = 1;
-  if (forking_is_unsettled(s)) s->state.marks |= MARK_ORPHANED;
+  /* What was left to the same process, before it became another program, is ours. */
+  s->came_after = s->no_orphans || !s->resumed || s->state.marks & MARK_ORPHANED;
+  if (s->came_after && forking_is_unsettled(s)) s->state.marks |= MARK_ORPHANED;
   if (!forking_is_unsettled(s) || s->state.deadline.ns != DEADLINE_NEVER.ns) return;
   if (s->state.machine.state == STATE_STARTING) arm(s, DO_ARM_START);
   /* Told to end, what the launcher left has had its time. */
@@ -173,7 +174,8 @@ static int leave_others(struct supervisor *s, int32_t wstat, unsigned own) {
   if (!left.count && left.ended <= own && !s->came_after) return 0;
   s->launch_wstat = wstat;
   become_left(s);
-  s->left_wstat = wstat;
+  /* Of others' children nobody tells us how they ended; the launcher's status is not theirs. */
+  if (was_settled || !s->came_after) s->left_wstat = wstat;
   if (s->state.machine.state == STATE_STOPPING)
     forking_signal(s, s->rest.killing ? SIGKILL : s->definition.down_signal);
   else if (wstat != 0 && wstat != WSTAT_UNKNOWN) {

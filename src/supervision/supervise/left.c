@@ -74,6 +74,8 @@ void forking_look(struct supervisor *s) {
   left = launch_rest(&launch);
   if (left.count != s->left.count || left.pid != s->left.pid)
     s->quiet = deadline_add_ms(clock_now(), FORKING_QUIET_MS);
+  if (left.count && s->came_after)
+    s->left_wstat = WSTAT_UNKNOWN; /* of whom comes after these */
   s->left = left;
   quiet = deadline_passed(s->quiet, clock_now());
   if (!left.count && !left.ended && is_over(s, quiet))
