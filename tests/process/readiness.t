@@ -135,6 +135,71 @@ SKIP: {
     leave_service($dir, $pid);
 }
 
+# --- another supervisor, before it is ready ---
+
+# Becomes the next one: by an upgrade in place, or killed.
+sub succeed {
+    my ($dir, $pid, $how) = @_;
+    if ($how eq 'upgraded') {
+        control($dir, 'Z');
+        wait_for { process_info($pid)->{command} =~ / -r/ } 'the upgrade';
+    } else {
+        kill9($pid);
+        wait_exit($pid);
+        $pid = supervise($dir);
+    }
+    wait_for { control($dir, '') } 'it to supervise';
+    wait_for { !pending($dir) } 'it to read';
+    return $pid;
+}
+
+for my $how (qw(upgraded killed)) {
+    # It had closed its descriptor without a word, and was taken for ready by the next one.
+    my $dir = make_service(tmp("mute-$how"), run => "exec 3>&-\nexec sleep 1000", files => { 'notification-fd' => "3\n" });
+    my $pid = supervise($dir);
+    wait_state($dir, state => 'starting', pid => qr/^[1-9]/);
+    wait_for { !grep { /notify/ } values %{ fds_of($pid) } } 'supervise to see the end of file';
+    $pid = succeed($dir, $pid, $how);
+    is(read_state($dir)->{state}, 'starting', "$how: closed without a word before is not ready");
+    $pid = succeed($dir, $pid, $how);
+    is(read_state($dir)->{state}, 'starting', '... nor the second time');
+    leave_service($dir, $pid);
+
+    # What the directory says by then is for the next start.
+    $dir = make_service(tmp("removed-$how"), run => "while [ ! -e go ]; do sleep 0.01; done; echo >&3; exec 3>&-; exec sleep 1000",
+        files => { 'notification-fd' => "3\n" });
+    $pid = supervise($dir);
+    wait_state($dir, state => 'starting', pid => qr/^[1-9]/);
+    unlink "$dir/notification-fd" or die;
+    $pid = succeed($dir, $pid, $how);
+    write_file("$dir/go", '');
+    ok(wait_state($dir, state => 'up', ready => 1), "$how: its word is heard, though notification-fd was removed");
+    kill9(read_state($dir)->{pid});
+    wait_state($dir, state => 'up', starts => 2);
+    ok(!-e "$dir/supervise/notify", '... and the next instance has no descriptor');
+    leave_service($dir, $pid);
+
+    $dir = make_service(tmp("added-$how"), run => "exec sleep 1000", files => { 'notify' => "sd\n" });
+    $pid = supervise($dir);
+    wait_state($dir, state => 'starting', pid => qr/^[1-9]/);
+    write_file("$dir/notification-fd", "3\n");
+    $pid = succeed($dir, $pid, $how);
+    is(read_state($dir)->{state}, 'starting', "$how: nor is it ready because notification-fd was added");
+    leave_service($dir, $pid);
+}
+{
+    # Upgraded first: who closes it later without a word has not said anything that was lost.
+    my $dir = make_service(tmp('mute-later'), run => "while [ ! -e go ]; do sleep 0.01; done; exec 3>&-; exec sleep 1000",
+        files => { 'notification-fd' => "3\n" });
+    my $pid = supervise($dir);
+    wait_state($dir, state => 'starting', pid => qr/^[1-9]/);
+    succeed($dir, $pid, 'upgraded');
+    write_file("$dir/go", '');
+    wait_for { !grep { /notify/ } values %{ fds_of($pid) } } 'supervise to see the end of file';
+    is(read_state($dir)->{state}, 'starting', 'upgraded, then closed without a word: not ready');
+    leave_service($dir, $pid);
+}
+
 # --- where readiness is declared, a good run is counted from it ---
 {
     my $dir = make_service(tmp('goodrun'), run => [probe('-', 'after', 400, 'ready', 3, 'after', 20, 'exit', 1)],

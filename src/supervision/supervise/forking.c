@@ -57,6 +57,10 @@ void forking_born(struct supervisor *s, struct child_plan const *plan) {
   s->came_after = s->no_orphans;
 }
 
+int came_after_another(struct supervisor const *s) {
+  return !s->resumed || s->state.marks & MARK_ORPHANED;
+}
+
 void forking_resume(struct supervisor *s, struct identity_record const *record) {
   struct identity_record launcher = *record;
 
@@ -68,7 +72,7 @@ void forking_resume(struct supervisor *s, struct identity_record const *record) 
   s->launcher = launcher.who;
   s->launch_wstat = launcher.wstat;
   /* What was left to the same process, before it became another program, is ours. */
-  s->came_after = s->no_orphans || !s->resumed || s->state.marks & MARK_ORPHANED;
+  s->came_after = s->no_orphans || came_after_another(s);
   if (s->came_after && forking_is_unsettled(s)) s->state.marks |= MARK_ORPHANED;
   if (!forking_is_unsettled(s) || s->state.deadline.ns != DEADLINE_NEVER.ns) return;
   if (s->state.machine.state == STATE_STARTING) arm(s, DO_ARM_START);
@@ -107,7 +111,7 @@ void forking_tell(struct supervisor *s) {
     s->state.marks &= (uint16_t)~MARK_SAID_READY;
     happen(s, EVENT_READY);
   } else if (s->definition.type == TYPE_FORKING && s->definition.notification_fd >= 0 &&
-             s->notify < 0)
+             s->notify < 0 && !s->notify_mute)
     happen(s, EVENT_READY);
 }
 

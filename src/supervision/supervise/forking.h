@@ -33,6 +33,9 @@ struct pid_file {
  * no main process is chosen yet, and everybody who may become it gets the signals. */
 extern void forking_born(struct supervisor *, struct child_plan const *);
 extern void forking_resume(struct supervisor *, struct identity_record const *);
+/* What runs was started by a supervisor that died; not by ourselves, before we became another
+ * program. */
+extern int came_after_another(struct supervisor const *);
 extern int forking_goes_on(struct supervisor *, int32_t wstat);
 extern int forking_is_unsettled(struct supervisor const *);
 extern void forking_signal(struct supervisor *, int sig);

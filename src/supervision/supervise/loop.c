@@ -49,6 +49,10 @@ static int read_notify(struct supervisor *s) {
     happen(s, EVENT_READY);
   else if (s->notify_reopened)
     take_for_ready(s); /* the supervisor before us may have read it, and no more */
+  else {
+    s->notify_mute = 1;
+    (void)unlink(FILE_NOTIFY);
+  }
   return 0;
 }
 

@@ -71,18 +71,19 @@ static void catch_up_with_start(struct supervisor *s, struct identity_record con
   s->told = m->state;
 }
 
-/* The readiness FIFO lives as long as the instance that holds its other end. 0: it does not any
- * more, and what was said into it is gone with it. */
+/* What is said into the readiness FIFO lives as long as the instance holds its other end. 0: it
+ * does not any more, and what was said is gone. */
 static int reopen_notify(struct supervisor *s) {
   struct machine const *m = &s->state.machine;
   int probe;
 
   if (m->state != STATE_STARTING || m->role != ROLE_RUN) return 1;
-  if (s->definition.notification_fd < 0) return 1;
   probe = open(FILE_NOTIFY, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
   if (probe < 0 && errno == ENXIO) return 0; /* the child's end can be read, too */
+  s->notify_mute = probe < 0 && errno == ENOENT;
+  if (s->notify_mute) return 1;
   s->notify = channel_open_read(FILE_NOTIFY);
-  s->notify_reopened = 1;
+  s->notify_reopened = (uint8_t)came_after_another(s);
   if (probe >= 0) close(probe);
   return 1;
 }

@@ -201,6 +201,7 @@ struct supervisor {
   int ok;
   int notify;              /* the present instance's readiness FIFO, -1 */
   uint8_t notify_reopened; /* of one that a supervisor before us has started */
+  uint8_t notify_mute;     /* it has none, or has closed it without a word */
   struct channel pipe;
   char pipe_by_number[sizeof "/proc/self/fd/" + UINT_FMT]; /* its path when log/ is elsewhere */
   int buffer;                                              /* of a logger, -1 */

@@ -35,13 +35,16 @@ void open_log_pipe(struct supervisor *s) {
 }
 
 /* The readiness FIFO is made anew for each instance, so that a late word of the one before
- * cannot be taken for this one's; the child holds both ends, so that it outlives us. */
+ * cannot be taken for this one's; the child holds both ends, so that it outlives us. That it is
+ * there tells who comes after us that this instance has one, whatever the directory says by
+ * then, and that it has not closed it without a word. */
 int open_notify(struct supervisor *s, struct child_plan *plan) {
   if (s->notify >= 0) close(s->notify);
   s->notify = -1;
+  s->notify_mute = 0;
+  if (unlink(FILE_NOTIFY) < 0 && errno != ENOENT) return 0;
   if (s->definition.notification_fd < 0) return 1;
-  if ((unlink(FILE_NOTIFY) < 0 && errno != ENOENT) || !channel_make(FILE_NOTIFY, 0600))
-    return 0;
+  if (!channel_make(FILE_NOTIFY, 0600)) return 0;
   s->notify = channel_open_read(FILE_NOTIFY);
   s->notify_reopened = 0;
   if (s->notify < 0) return 0;
