@@ -197,14 +197,14 @@ static int walk_unlisted(struct everybody *all) {
 }
 
 /* Each thread has a list of those that it has forked, and leaves it to the first when it ends,
- * whose list is read last therefore. We have but one thread. */
+ * whose list is read last therefore. */
 int walk_children(pid_t parent, void (*each)(void *context, pid_t parent, pid_t pid),
                   void *context) {
   struct everybody all = {.each = each, .context = context, .parent = parent};
   int fd = open_list(parent), error = 0;
 
   if (fd < 0) return errno == ENOENT ? walk_unlisted(&all) : 0;
-  if (parent != getpid() && !walk_threads(parent, read_list_of, &all)) error = errno;
+  if (!walk_threads(parent, read_list_of, &all)) error = errno;
   if (!read_list(fd, &all)) error = errno;
   if (all.error) error = all.error;
   return error ? (errno = error, 0) : 1;
