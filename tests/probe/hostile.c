@@ -52,10 +52,12 @@ static _Noreturn void settle(char const *word) {
     pause();
 }
 
-/* exec is what takes an environment away; `there` is close-on-exec. */
+/* exec is what takes an environment away; and the name, so `there` is closed behind it. */
 static _Noreturn void settle_wiped(char const *word) {
-  char *argv[] = {"hostile", "-", (char *)(size_t)word, 0}, *envp[] = {0};
+  char number[16], *argv[] = {"hostile", "-", (char *)(size_t)word, number, 0}, *envp[] = {0};
 
+  snprintf(number, sizeof number, "%d", there[1]);
+  need(!fcntl(there[1], F_SETFD, 0), "fcntl");
   execve("/proc/self/exe", argv, envp);
   need(0, "exec");
   _exit(111);
@@ -165,10 +167,9 @@ static void say(char const *report) {
 int main(int argc, char **argv) {
   int proof = 0, leave = 0;
 
-  if (argc == 3 && !strcmp(argv[1], "-")) {
-    prctl(PR_SET_NAME, argv[2]);
-    for (;;)
-      pause();
+  if (argc == 4 && !strcmp(argv[1], "-")) {
+    there[1] = atoi(argv[3]);
+    settle(argv[2]);
   }
   need(argc > 2 && !pipe(there) && !fcntl(there[1], F_SETFD, FD_CLOEXEC), "usage");
   signal(SIGTERM, SIG_IGN);
