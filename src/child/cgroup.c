@@ -175,8 +175,8 @@ static void signal_member(struct visit *visit, pid_t pid, int sig) {
       sys_pidfd_send_signal(fd, sig, 0);
     else
       kill(pid, sig);
-    if (fd >= 0 && sig != SIGKILL) sys_pidfd_send_signal(fd, SIGCONT, 0);
-    if (fd < 0 && sig != SIGKILL) kill(pid, SIGCONT);
+    if (fd >= 0 && walk_is_for_running(sig)) sys_pidfd_send_signal(fd, SIGCONT, 0);
+    if (fd < 0 && walk_is_for_running(sig)) kill(pid, SIGCONT);
   }
   if (fd >= 0) close(fd);
 }

@@ -75,7 +75,7 @@ static void take(struct hunt *hunt, pid_t pid, int pidfd, struct process_stat co
   if (!counts) return;
   search->found++;
   if (sig) send(pid, pidfd, sig);
-  if (sig && sig != SIGKILL) send(pid, pidfd, SIGCONT);
+  if (walk_is_for_running(sig)) send(pid, pidfd, SIGCONT);
 }
 
 /* Who has gone meanwhile was seen by the reaper; but want of descriptors or memory says nothing

@@ -85,8 +85,7 @@ static void visit(void *context, pid_t parent, pid_t pid) {
   signal_one(walk, parent, pid, search->sig);
   if (search->sig == SIGKILL && !search->group && !search->except[0] && parent == walk->self)
     kill_group_of(pid);
-  /* A stopped process acts on no other signal before it is continued. */
-  if (search->sig != SIGKILL && search->sig != SIGSTOP) signal_one(walk, parent, pid, SIGCONT);
+  if (walk_is_for_running(search->sig)) signal_one(walk, parent, pid, SIGCONT);
 }
 
 void tree_search(struct tree_search *search) {

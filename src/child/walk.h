@@ -3,6 +3,7 @@
 #ifndef LARES_CHILD_WALK_H
 #define LARES_CHILD_WALK_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 /* Deeper ones come up, a generation at a time, as those above them end. */
@@ -29,5 +30,11 @@ extern int walk_threads(pid_t pid, void (*each)(void *context, int tasks, pid_t 
                         void *context);
 /* NAME of a thread opened for reading, -1 with errno. */
 extern int walk_open_thread(int tasks, pid_t tid, char const *name);
+
+/* A stopped process acts on no other signal before it is continued; who is to be stopped is not
+ * continued. */
+static inline int walk_is_for_running(int sig) {
+  return sig && sig != SIGKILL && sig != SIGSTOP;
+}
 
 #endif
