@@ -149,6 +149,23 @@ static int look_failed(struct scan *s, struct entry *e, enum which which,
   return 1;
 }
 
+/* What dead supervisors have left is taken over whether or not there is anything to run: the
+ * locks say nothing of it. 1 when the service was; its logger can be alone. */
+static int take_over_left(struct scan *s, struct entry *e, int has_log) {
+  struct slot *logger = &e->slot[LOGGER];
+
+  if (slot_is_owed(s, e, SERVICE)) {
+    settled(s, e, has_log);
+    return 1;
+  }
+  if (has_log && logger->state <= SLOT_AWAITING &&
+      (found_probe(s, e, LOGGER) != PROBE_FREE || orphan_lives(s, e, LOGGER))) {
+    if (!slot_busy(logger)) put_off(s, logger, SLOT_DUE, 0);
+    home_record(s, e);
+  }
+  return 0;
+}
+
 static void settle(struct scan *s, struct entry *e, int at_once) {
   struct slot *slot = &e->slot[SERVICE];
   struct look look;
@@ -168,6 +185,7 @@ static void settle(struct scan *s, struct entry *e, int at_once) {
     settled(s, e, look.has_log);
     return;
   }
+  if (take_over_left(s, e, look.has_log)) return;
   slot->state = SLOT_AWAITING;
   slot->moment = DEADLINE_NEVER;
   watched = e->watch_dir >= 0;

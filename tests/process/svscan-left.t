@@ -1,0 +1,86 @@
+# lares-svscan: what is left without supervisors is taken over, wherever and in whatever state its
+# directory is, and nothing else is taken for it.
+use FindBin;
+use lib "$FindBin::Bin/../lib";
+use Lares;
+use Lares::Scan;
+use Lares::State ();
+use Test::More;
+
+# One service with a logger under a scanner; the scanner and all supervisors are killed.
+sub left_alone {
+    my ($scan, $scanner, @names) = @_;
+    my %before = map { ($_ => up("$scan/$_")) } @names;
+    kill9($scanner);
+    wait_exit($scanner);
+    my $over = supervisors();
+    kill9($over->{$_}) for @names;
+    wait_for { my $now = supervisors(); !grep { $now->{$_} } @names } 'no supervisor';
+    return \%before;
+}
+sub supervised {
+    my ($scan, $before) = @_;
+    for my $name (sort keys %$before) {
+        wait_for { run([bin('svok'), "$scan/$name"])->{exit} == 0 } "a supervisor of $name";
+        is(service_pid("$scan/$name"), $before->{$name}, "$name is the same process, and supervised");
+    }
+}
+
+my %without = (
+    'missing'        => sub { rename "$_[0]/run", "$_[0]/away" or die },
+    'not executable' => sub { chmod 0644, "$_[0]/run" or die },
+    'a directory'    => sub { rename "$_[0]/run", "$_[0]/away" or die; mkdir "$_[0]/run" },
+);
+for my $how (sort keys %without) {
+    # The new scanner waited for `run', and nobody supervised what lived.
+    subtest "run is $how when scanner and supervisors are dead" => sub {
+        my ($scan, $def) = new_scan();
+        link_service($scan, $def, 'a');
+        my $before = left_alone($scan, scanner($scan), qw(a a/log));
+        $without{$how}->("$def/a");
+        my $scanner = scanner($scan);
+        supervised($scan, $before);
+        is(said($scan, qr/waiting for/), 0, 'nothing is waited for');
+        is(stop_scanner($scanner), 0, 'TERM stops it');
+        no_processes_left();
+    };
+}
+
+subtest 'the logger alone is left, and run is missing' => sub {
+    my ($scan, $def) = new_scan();
+    # One that reads would end when nobody has the other end of its pipe.
+    sleeper("$def/a", log => 'exec sleep 1000');
+    symlink "$def/a", "$scan/a";
+    my $first = scanner($scan);
+    both_up("$scan/a");
+    run([bin('svc'), '-wD', '-d', "$scan/a"]);
+    kill9($first);
+    wait_exit($first);
+    run([bin('svc'), '-x', "$scan/a"]);
+    wait_for { !supervisors()->{a} } 'the supervisor of a left';
+    my %before = ('a/log' => up("$scan/a/log"));
+    kill9(supervisors()->{'a/log'});
+    wait_for { !supervisors()->{'a/log'} } 'no supervisor';
+    $without{missing}->("$def/a");
+    my $scanner = scanner($scan);
+    supervised($scan, \%before);
+    is(said($scan, qr/waiting for `a': it has no `run'/), 1, 'the service is waited for');
+    rename "$def/a/away", "$def/a/run" or die;
+    up("$scan/a");
+    is(service_pid("$scan/a/log"), $before{'a/log'}, 'it begins, and the logger is the same');
+    is(stop_scanner($scanner), 0, 'TERM stops both');
+    no_processes_left();
+};
+
+subtest 'the definition loses its run when scanner and supervisors are dead' => sub {
+    my ($scan, $def) = new_scan();
+    sleeper("$def/a");
+    my $before = left_alone($scan, scanner($scan, '-d', $def), qw(a a/log));
+    unlink "$def/a/run" or die;
+    my $scanner = scanner($scan, '-d', $def);
+    supervised($scan, $before);
+    is(stop_scanner($scanner), 0, 'TERM stops it');
+    no_processes_left();
+};
+
+done_testing();
