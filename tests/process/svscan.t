@@ -30,7 +30,8 @@ subtest 'appears and vanishes' => sub {
     ok(!-l "$scan/.lares/stopping", 'the stop is over');
     no_processes_left();
     no_stray_files($scan, 'nothing but .lares left in the scan directory', 'first', '.lares/',
-        '.lares/lock', '.lares/control', '.lares/event/', '.lares/run/', '.lares/n/', '.lares/store');
+        '.lares/lock', '.lares/control', '.lares/event/', '.lares/run/', '.lares/n/', '.lares/store',
+        '.lares/program');
 };
 
 subtest 'replaced and renamed' => sub {

@@ -23,8 +23,9 @@ extern int path_is_service_name(char const *name);
  * "/" is "/". */
 extern char const *path_base(char const *path, size_t *len);
 
-/* The file name in the directory where our own program is, or was before its file was replaced.
- * 1, or 0 with errno and buf "". Whether there is such a file is not asked. */
+/* The file name in the directory where our own program is, or was before its file was replaced:
+ * by the path that we were started by, its links not resolved, where there is such a file, else
+ * by the path that the kernel tells, where that is not asked. 1, or 0 with errno and buf "". */
 extern int path_beside(char *buf, size_t size, char const *name);
 
 /* The first line, without its newline, of a file that nobody but us and root can write; never

@@ -42,9 +42,24 @@ static void refuse(int error, char const *what, char const *program, char const 
   report_refusal(FILE_REFUSED, error, what, program, how);
 }
 
-/* Where the new binary is: what `.lares/bindir` of the scan directory names, else what we were
- * started as, by path: /proc/self/exe is the old file, removed by now. Read without blocking.
- */
+/* What the scanner starts, by the link that it has made. Believed if only we or root can have
+ * made it, and if there is such a program still. */
+static int read_note(char const *scan, char program[PROGRAM_SIZE]) {
+  char name[PROGRAM_SIZE];
+  struct stat st;
+  ssize_t len;
+
+  if (!path_join(name, sizeof name, scan, ".lares/program")) return 0;
+  if (lstat(name, &st) < 0 || (st.st_uid && st.st_uid != geteuid())) return 0;
+  len = readlink(name, program, PROGRAM_SIZE);
+  if (len <= 0 || len == PROGRAM_SIZE) return 0;
+  program[len] = 0;
+  return program[0] == '/' && !access(program, X_OK);
+}
+
+/* Where the new binary is: what `.lares/bindir` of the scan directory names, what the scanner
+ * starts, else what we were started as, by path: /proc/self/exe is the old file, removed by
+ * now. Read without blocking. */
 static int find_program(char program[PROGRAM_SIZE]) {
   char const *scan = getenv("LARES_SCANDIR");
   char const *self = (char const *)getauxval(AT_EXECFN);
@@ -56,10 +71,14 @@ static int find_program(char program[PROGRAM_SIZE]) {
     } else if (dir[0] == '/')
       return path_join(program, PROGRAM_SIZE, dir, PROGRAM);
   }
+  errno = 0;
+  if (scan && read_note(scan, program)) return 1;
+  if (is_shortage(errno)) return 0;
   if (self && self[0] == '/' && strlen(self) < PROGRAM_SIZE) {
     strcpy(program, self);
     return 1;
   }
+  if (path_beside(program, PROGRAM_SIZE, PROGRAM) && !access(program, X_OK)) return 1;
   return path_join(program, PROGRAM_SIZE, LARES_BINDIR, PROGRAM);
 }
 

@@ -4,6 +4,7 @@
  *   lock        flock'ed by the scanner, with its identity record
  *   control     a FIFO, see control.c
  *   n/, store   sockets, see store.c
+ *   program     a symbolic link to the lares-supervise that is started, see program.c
  *   run/NAME    a symbolic link whose text is `DEV:INO:PATH` (two decimal numbers, the absolute
  *               path): the directory NAME stood for when its supervisor was started; removed
  *               when the supervisors have left

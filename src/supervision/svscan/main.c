@@ -141,10 +141,11 @@ static void stay(struct scan *s, char const *path) {
 /* The probe has found it. Should it be gone meanwhile, that is no reason to end: starting
  * supervisors is tried again and again. */
 static void find_supervise(struct scan *s) {
-  s->supervise = spawn_find_supervise(s->bindir);
-  if (!s->supervise && s->upgrade.resumed && !is_shortage(errno))
-    s->supervise = LARES_BINDIR "/lares-supervise";
-  if (s->supervise) return;
+  if (program_find(s)) return;
+  if (s->upgrade.resumed && !is_shortage(errno)) {
+    strcpy(s->supervise, LARES_BINDIR "/lares-supervise");
+    return;
+  }
   if (!s->bindir && !is_shortage(errno)) /* without /proc we do not know where we are */
     strerr_dief(EXIT_SYSTEM, "unable to find lares-supervise: ", strerror(errno),
                 "; give -b DIR");
@@ -176,6 +177,7 @@ static void take_over(struct scan *s) {
   }
   /* What the one before us was asked to become it did not. */
   if (!s->upgrade.resumed && s->has_home) (void)unlink(NEXT_BINDIR);
+  program_note(s);
   definitions_begin(s);
   if (s->upgrade.resumed) store_begin(s);
   home_find_vanished(s);

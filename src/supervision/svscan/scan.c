@@ -172,6 +172,7 @@ static void home_again(struct scan *s) {
       report_error("another scanner, pid ", report_number(number, holder), ", runs here too");
     return;
   }
+  program_note(s);
   for (uint32_t i = 0; i < s->top; i++)
     if (s->table[i]) s->table[i]->flags &= (uint8_t)~ENTRY_RECORDED;
 }

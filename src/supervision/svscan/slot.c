@@ -100,9 +100,10 @@ static void start(struct scan *s, struct entry *e, enum which which) {
   (void)pid_add(s, e, which, slot->pid); /* there is room: entry_new saw to it */
   if (!failed)
     trouble_over(s, TROUBLE_EXEC);
-  else if (trouble(s, TROUBLE_EXEC)) {
+  else {
     errno = failed;
-    report_error_errno("unable to run ", s->supervise);
+    if (trouble(s, TROUBLE_EXEC)) report_error_errno("unable to run ", s->supervise);
+    program_find_again(s);
   }
   hook_tell(s);
   /* A logger's supervisor, only when the service's has left. */

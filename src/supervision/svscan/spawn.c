@@ -6,18 +6,12 @@
 #include "svscan.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <skalibs/posixplz.h>
-
-#include <lares/config.h>
-#include <lares/path.h>
-
-#define SUPERVISE "lares-supervise"
 
 /* The more descriptors we have, the more supervisors found running can be waited for. */
 void spawn_raise_limit(struct scan *s) {
@@ -123,32 +117,4 @@ char const *const *spawn_environment(struct scan const *s) {
   if (cgroup) envp[used++] = cgroup;
   envp[used] = 0;
   return envp;
-}
-
-static char const *usable_file(char const *path) {
-  char full[PATH_MAX];
-
-  return access(path, X_OK) < 0 || !realpath(path, full) ? 0 : strdup(full);
-}
-
-static char const *usable(char const *dir) {
-  char path[PATH_SIZE];
-
-  return path_join(path, sizeof path, dir, SUPERVISE) ? usable_file(path) : 0;
-}
-
-/* An absolute path: -b, what .lares/bindir says, where we are ourselves, where we were to be
- * installed. Asked in the scan directory. 0 with errno when it is not there. */
-char const *spawn_find_supervise(char const *bindir) {
-  char path[PATH_SIZE];
-  char const *found = 0;
-
-  errno = 0;
-  if (bindir) return usable(bindir);
-  if (path_own_line(path, sizeof path, BINDIR) && path[0] == '/') found = usable(path);
-  /* What cannot be asked just now does not make another place the right one. */
-  if (found || is_shortage(errno)) return found;
-  if (path_beside(path, sizeof path, SUPERVISE)) found = usable_file(path);
-  if (found || is_shortage(errno)) return found;
-  return usable(LARES_BINDIR);
 }

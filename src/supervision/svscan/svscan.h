@@ -87,20 +87,19 @@ struct scan {
   struct deadline kill_at, give_up_at;
   struct deadline ping_at; /* a sign of life is due, every ping_ms */
   uint32_t ping_ms;
-  char const *path;      /* of the scan directory as given, absolute */
-  char const *supervise; /* the program */
-  char const *bindir;    /* -b, absolute; 0 */
-  char const *given;     /* -g, absolute; 0 */
-  char const *cgroup;    /* in which services get cgroups of their own; 0 */
+  char const *path;   /* of the scan directory as given, absolute */
+  char const *bindir; /* -b, absolute; 0 */
+  char const *given;  /* -g, absolute; 0 */
+  char const *cgroup; /* in which services get cgroups of their own; 0 */
   char const *const *envp, *const *argv;
-  struct rlimit files; /* as we found it */
-  uint64_t dev, ino;   /* of the scan directory */
-  uint32_t stop_ms;    /* -T, 0 none */
-  uint32_t troubles;   /* enum trouble */
-  uint16_t idle_hooks; /* bits, of path_hook(): said not to be executable */
-  uint32_t unbuilt;    /* TROUBLE_BUILD: hash of the name that cannot be built, 0 none */
-  int signals;         /* the self-pipe */
-  int lock;            /* owned, -1 */
+  char supervise[PATH_SIZE]; /* the program, absolute, its links not resolved */
+  struct rlimit files;       /* as we found it */
+  uint64_t dev, ino;         /* of the scan directory */
+  uint32_t stop_ms;          /* -T, 0 none */
+  uint32_t troubles;         /* enum trouble */
+  uint32_t unbuilt;          /* TROUBLE_BUILD: hash of the name that cannot be built, 0 none */
+  int signals;               /* the self-pipe */
+  int lock;                  /* owned, -1 */
   struct definitions definitions;
   int store; /* owned, -1: see store.c */
   struct channel control;
@@ -375,6 +374,14 @@ extern void script_become(struct scan *, char const *name);
 /* Was it one of ours? */
 extern int script_reaped(struct scan *, int32_t pid);
 
+/* program.c */
+/* Find lares-supervise; asked in the scan directory. 1, or 0 with errno and nothing changed. */
+extern int program_find(struct scan *);
+/* It could not be executed: it may be elsewhere by now. */
+extern void program_find_again(struct scan *);
+/* Say in .lares which it is. */
+extern void program_note(struct scan *);
+
 /* spawn.c */
 /* 1 with *pid, or 0 with errno: no process was made. *failed: errno of its exec, 0. */
 extern int spawn_program(struct scan *, char const *file, char const *const *argv, int32_t *pid,
@@ -383,7 +390,6 @@ extern int spawn_program(struct scan *, char const *file, char const *const *arg
 extern int spawn_giving(struct scan *, char const *file, char const *const *argv, int to,
                         int give, int32_t *pid, int *failed);
 extern char const *const *spawn_environment(struct scan const *);
-extern char const *spawn_find_supervise(char const *bindir);
 extern void spawn_raise_limit(struct scan *);
 extern void spawn_restore_limit(struct scan const *);
 

@@ -64,23 +64,37 @@ int look_at_supervisors(void (*each)(void *, char const *, int32_t), void *conte
   return !errno;
 }
 
-int look_is_new(int32_t pid, char const *bindir, char const *program) {
-  static char const gone[] = " (deleted)";
-  char exe[32] = "/proc/", path[PATH_SIZE];
-  struct stat runs, there;
+static void put_exe(int32_t pid, char exe[32]) {
   size_t at = 6;
 
+  memcpy(exe, "/proc/", at);
   at += int32_fmt(exe + at, pid);
   memcpy(exe + at, "/exe", 5);
-  if (stat(exe, &runs) < 0) return 0;
+}
+
+int look_runs(int32_t pid, char const *path) {
+  struct stat runs, there;
+  char exe[32];
+
+  put_exe(pid, exe);
+  return !stat(exe, &runs) && !stat(path, &there) && runs.st_dev == there.st_dev &&
+         runs.st_ino == there.st_ino;
+}
+
+int look_is_new(int32_t pid, char const *bindir, char const *program) {
+  static char const gone[] = " (deleted)";
+  char exe[32], path[PATH_SIZE];
+
   if (bindir) {
     if (!path_join(path, sizeof path, bindir, program)) return 0;
   } else {
-    ssize_t len = readlink(exe, path, sizeof path - 1);
+    ssize_t len;
+    put_exe(pid, exe);
+    len = readlink(exe, path, sizeof path - 1);
     if (len <= 0) return 0;
     path[len] = 0;
     if ((size_t)len >= sizeof gone && !strcmp(path + len - (sizeof gone - 1), gone))
       path[(size_t)len - (sizeof gone - 1)] = 0;
   }
-  return !stat(path, &there) && runs.st_dev == there.st_dev && runs.st_ino == there.st_ino;
+  return look_runs(pid, path);
 }

@@ -13,8 +13,9 @@
 #define REFUSED ".lares/refused"
 #define BINDIR ".lares/bindir"
 #define NEXT_BINDIR ".lares/bindir.next"
-#define LOOK_MS 50    /* between two looks while waiting */
-#define BEGIN_MS 2000 /* until a scanner that has just begun reads what it is told */
+#define NOTE ".lares/program" /* a link to it, made anew by a scanner that begins */
+#define LOOK_MS 50            /* between two looks while waiting */
+#define BEGIN_MS 2000         /* until a scanner that has just begun reads what it is told */
 #define PATH_SIZE 4096
 
 /* --- look.c --- */
@@ -26,6 +27,8 @@ extern int look_at_lock(char const *file, int32_t *pid);
  * *closed: so many directories we may not look into. 1, or 0 with errno. */
 extern int look_at_supervisors(void (*each)(void *context, char const *name, int32_t pid),
                                void *context, unsigned *closed);
+/* Does pid run that file? */
+extern int look_runs(int32_t pid, char const *path);
 /* Does pid run the file bindir/program? Without bindir: the one that is now at the path it was
  * started from. */
 extern int look_is_new(int32_t pid, char const *bindir, char const *program);

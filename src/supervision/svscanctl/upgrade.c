@@ -31,6 +31,15 @@ struct count {
   int tell; /* name those that have not followed */
 };
 
+/* What a supervisor has to run to have followed: without a directory that was asked for, what
+ * the scanner starts; one that is older does not say what that is. */
+static int is_new(int32_t pid, char const *bindir) {
+  struct stat st;
+
+  return !bindir && !stat(NOTE, &st) ? look_runs(pid, NOTE)
+                                     : look_is_new(pid, bindir, SUPERVISE);
+}
+
 static int reason(char const *name, char text[1024]) {
   char path[PATH_NAME_MAX + 32] = "";
   ssize_t len;
@@ -60,7 +69,7 @@ static void count_one(void *context, char const *name, int32_t pid) {
   char text[1024], number[UINT32_FMT + 1];
 
   c->all++;
-  if (look_is_new(pid, c->bindir, SUPERVISE)) {
+  if (is_new(pid, c->bindir)) {
     c->upgraded++;
     return;
   }
@@ -146,21 +155,49 @@ static void ask_for(char const *dir) {
   }
 }
 
+/* How the scanner was when it was told. */
+struct before {
+  struct stat note; /* NOTE; st_ino 0: there was none */
+  int ran;          /* this very file */
+};
+
+static void look_before(struct before *b, char const *bindir) {
+  int32_t pid;
+
+  if (lstat(NOTE, &b->note) < 0) b->note.st_ino = 0;
+  b->ran = look_at_lock(LOCK, &pid) && look_is_new(pid, bindir, SCANNER);
+}
+
+/* The note has been made anew, or could not be. */
+static int has_begun(struct before const *b) {
+  struct stat now;
+
+  if (!b->note.st_ino) return 0;
+  if (lstat(NOTE, &now) < 0) return errno == ENOENT;
+  return now.st_ino != b->note.st_ino || now.st_dev != b->note.st_dev ||
+         now.st_ctim.tv_sec != b->note.st_ctim.tv_sec ||
+         now.st_ctim.tv_nsec != b->note.st_ctim.tv_nsec;
+}
+
 /* 1 when it has become the new program. What was asked for is gone when it has been done, when
  * it was refused, and when another scanner began: that one knows nothing of it. A scanner that
- * ran this very file before has not looked until then, and may still refuse. */
-static int wait_scanner(char const *bindir, int ran, struct deadline until, char text[1024]) {
+ * ran this very file before has not looked until then, and may still refuse; where nothing was
+ * asked for, the file it runs does not even say which one it is to become. */
+static int wait_scanner(char const *bindir, struct before const *b, struct deadline until,
+                        char text[1024]) {
   *text = 0;
   for (;;) {
     struct deadline now = clock_now();
-    int gone = bindir && access(NEXT_BINDIR, F_OK) < 0;
+    int gone = bindir && access(NEXT_BINDIR, F_OK) < 0, begun = !bindir && has_begun(b);
     int32_t pid;
     if (!look_at_lock(LOCK, &pid)) {
       strcpy(text, "the scanner has gone");
       return 0;
     }
     if (reason(0, text)) return 0;
-    if ((gone || !bindir || !ran) && look_is_new(pid, bindir, SCANNER)) return 1;
+    if (begun) return 1;
+    if ((gone || !b->ran || (!bindir && !b->note.st_ino)) && look_is_new(pid, bindir, SCANNER))
+      return 1;
     if (gone) {
       strcpy(text, "it has gone, and another one taken its place");
       return 0;
@@ -199,9 +236,9 @@ static int wait_supervisors(char const *bindir, struct deadline until) {
 
 int upgrade_tree(char const *bindir, struct deadline until) {
   char before[PATH_SIZE], text[1024];
-  int had = path_own_line(before, sizeof before, BINDIR) && before[0] == '/', ran;
+  int had = path_own_line(before, sizeof before, BINDIR) && before[0] == '/';
+  struct before scanner;
   unsigned closed;
-  int32_t pid;
 
   if (!bindir && had) bindir = before;
   if (bindir) {
@@ -211,10 +248,10 @@ int upgrade_tree(char const *bindir, struct deadline until) {
   (void)unlink(REFUSED);
   if (!look_at_supervisors(forget_refusal, 0, &closed))
     strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
-  ran = look_at_lock(LOCK, &pid) && look_is_new(pid, bindir, SCANNER);
+  look_before(&scanner, bindir);
   if (bindir) ask_for(bindir);
   tell_scanner('Z');
-  if (wait_scanner(bindir, ran, until, text)) return wait_supervisors(bindir, until);
+  if (wait_scanner(bindir, &scanner, until, text)) return wait_supervisors(bindir, until);
   if (*text) (void)unlink(NEXT_BINDIR);
   (void)unlink(REFUSED);
   if (!*text) strerr_dief(EXIT_TIMEOUT, "the time is over: the scanner has not followed");
