@@ -83,4 +83,24 @@ subtest 'the definition loses its run when scanner and supervisors are dead' => 
     no_processes_left();
 };
 
+# Stopping one service ended the supervisors of all others: they bore its mark.
+subtest 'a scanner started from within a service, whose scan directory was renamed' => sub {
+    my ($scan, $def) = new_scan();
+    # By absolute paths: the directory gets another place.
+    sleeper("$def/$_") && symlink "$def/$_", "$scan/$_" for qw(a b);
+    my $before = left_alone($scan, scanner($scan), qw(a a/log b b/log));
+    my %mark = map { /^(LARES_(?:ID|NAME|SCANDIR))=(.*)/s ? ($1 => $2) : () } split /\0/, file_text("/proc/$before->{a}/environ");
+    ok($mark{LARES_ID}, 'a service has its mark');
+    rename $scan, "$scan.new" or die;
+    $scan .= '.new';
+    my $scanner = scanner($scan, { env => \%mark });
+    supervised($scan, $before);
+    my $over = supervisors();
+    is(run([bin('svc'), '-wD', '-d', "$scan/a"], timeout => 20)->{exit}, 0, 'that service is stopped');
+    is(supervisors()->{b}, $over->{b}, 'the supervisor of the other one is as it was');
+    is(stop_scanner($scanner), 0, 'TERM stops all');
+    is(said($scan, qr/supervisor of `b/), 0, 'and nothing was said of the other one');
+    no_processes_left();
+};
+
 done_testing();

@@ -5,13 +5,18 @@
 #include <skalibs/nonposix.h>
 #include "svscan.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <skalibs/posixplz.h>
+
+#include <lares/path.h>
 
 /* The more descriptors we have, the more supervisors found running can be waited for. */
 void spawn_raise_limit(struct scan *s) {
@@ -60,16 +65,62 @@ static int is_variable(char const *entry, char const *name) {
   return !strncmp(entry, name, len) && entry[len] == '=';
 }
 
+/* Is that the lock of the service with this number? -1 with errno: that cannot be told. */
+static int is_lock_of(char const *name, char const *more, uint64_t service) {
+  char path[PATH_SIZE];
+  uint64_t number;
+  int fd, is;
+
+  if (!path_join(path, sizeof path, name, more)) return 0;
+  fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return -is_shortage(errno);
+  is = service_of_lock(fd, &number) && number == service;
+  close(fd);
+  return is;
+}
+
+/* Is it the mark of a service in the scan directory? -1 with errno: that cannot be told. */
+static int is_mark_of_ours(uint64_t service) {
+  struct dirent *d;
+  int is = 0;
+  DIR *dir = opendir(".");
+
+  if (!dir) return -1;
+  while (!is && (errno = 0, d = readdir(dir))) {
+    if (!path_is_service_name(d->d_name)) continue;
+    is = is_lock_of(d->d_name, "supervise/lock", service);
+    if (!is) is = is_lock_of(d->d_name, "log/supervise/lock", service);
+  }
+  if (!is && errno) is = -1;
+  {
+    int saved = errno;
+    closedir(dir);
+    errno = saved;
+  }
+  return is;
+}
+
 /* Started by hand from within one of the services we are to supervise we have its mark, and
  * what we start would be ended with it. It is taken away, from our own too: /proc shows the
- * strings as they are now. (The mark of a service of another scanner is rightly ours.) */
-static void drop_own_mark(char const *scandir) {
+ * strings as they are now. (The mark of a service of another scanner is rightly ours.) The
+ * directory can have another path by now, or had it for that scanner: the mark itself tells,
+ * and of a service that has left it the directory's number. 0 with errno. */
+static int drop_own_mark(struct scan const *s) {
   char const *ours = getenv("LARES_SCANDIR");
-  char *id = getenv("LARES_ID");
+  char *text = getenv("LARES_ID");
+  struct service_id id;
+  struct stat st;
+  int own;
 
-  if (!id || !ours || strcmp(ours, scandir)) return;
-  memset(id, '-', strlen(id));
+  if (!text || !ours) return 1;
+  own = !strcmp(ours, s->path) ||
+        (!stat(ours, &st) && st.st_dev == s->dev && st.st_ino == s->ino);
+  if (!own && service_id_scan(text, &id)) own = is_mark_of_ours(id.service);
+  if (own < 0) return 0;
+  if (!own) return 1;
+  memset(text, '-', strlen(text));
   (void)unsetenv("LARES_ID");
+  return 1;
 }
 
 static char *variable(char const *name, char const *value) {
@@ -89,17 +140,17 @@ static int is_for_us(char const *entry) {
          is_variable(entry, "LARES_CGROUP") || is_variable(entry, ABILITIES_VARIABLE);
 }
 
-/* Kept until the end of the program. 0 with errno ENOMEM. */
+/* Kept until the end of the program. 0 with errno. */
 char const *const *spawn_environment(struct scan const *s) {
-  char *scandir = variable("LARES_SCANDIR", s->path);
-  char known[ABILITIES_LENGTH + 1], *kernel;
-  char *cgroup = s->cgroup ? variable("LARES_CGROUP", s->cgroup) : 0;
+  char known[ABILITIES_LENGTH + 1], *scandir, *kernel, *cgroup;
   char const **envp;
   size_t count = 0, used = 0;
 
+  if (!drop_own_mark(s)) return 0;
   child_abilities_text(known, &s->abilities);
+  scandir = variable("LARES_SCANDIR", s->path);
   kernel = variable(ABILITIES_VARIABLE, known);
-  drop_own_mark(s->path);
+  cgroup = s->cgroup ? variable("LARES_CGROUP", s->cgroup) : 0;
   while (environ[count])
     count++;
   envp = malloc((count + 4) * sizeof *envp);
