@@ -93,24 +93,30 @@ subtest 'unmounted and mounted again' => sub {
     umounted($scan);
 };
 
-# All it said was "unable to find lares-supervise: No such file or directory".
+# All it said was "unable to find lares-supervise: No such file or directory". An absolute path that it
+# was started by says where it is.
 subtest 'without /proc' => sub {
     my ($scan) = new_scan();
     my @hidden = ('unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh', bin('svscan'));
+    my @by_name = ('unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && cd "$1" && exec ./lares-svscan "$2"',
+        'sh', build_dir() . '/bin');
     my ($installed) = file_text(bin('svscan')) =~ m{(/[^\0]*/lares-supervise)\0};
   SKIP: {
         skip 'there is an installed one, which is found', 2 if $installed && -x $installed;
-        my $r = run([@hidden, $scan]);
+        my $r = run([@by_name, $scan]);
         is($r->{exit}, 111, 'no lares-supervise is found: exit code 111');
         like($r->{err}, qr/unable to find lares-supervise: No such file or directory; give -b DIR$/, '... and what helps');
     }
   SKIP: {
         # Its leak checker is told by /proc/self/environ to be quiet, and fails.
-        skip 'AddressSanitizer does not work without /proc', 3 if $ENV{LARES_SANITIZE};
-        my $scanner = spawn([@hidden, '-b', build_dir() . '/bin', $scan], stderr => "$scan/../said");
-        ok(eval { wait_for { listens($scan) } 'a scanner' }, '... and that does help') or diag(said_text($scan));
-        is(stop_scanner($scanner), 0, 'stopped');
-        no_processes_left();
+        skip 'AddressSanitizer does not work without /proc', 6 if $ENV{LARES_SANITIZE};
+        for my $options (['-b', build_dir() . '/bin'], []) {
+            my $scanner = spawn([@hidden, @$options, $scan], stderr => "$scan/../said");
+            ok(eval { wait_for { listens($scan) } 'a scanner' }, @$options ? '... and that does help' : 'nor does an absolute path need it')
+                or diag(said_text($scan));
+            is(stop_scanner($scanner), 0, 'stopped');
+            no_processes_left();
+        }
     }
 };
 

@@ -113,4 +113,53 @@ subtest 'lares-supervise started by a relative path' => sub {
     no_processes_left();
 };
 
+# The new scanner looked where the directory had been and knew nobody: "everything has stopped", said it
+# to TERM, and services lived.
+subtest 'the scan directory was moved away' => sub {
+    my ($scan, $def) = new_scan();
+    sleeper("$def/a") && symlink "$def/a", "$scan/a";
+    my $scanner = scanner($scan);
+    my @pids = both_up("$scan/a");
+    rename $scan, "$scan.moved" or die;
+    for my $time (1 .. 2) { # noticed by the upgrade itself, and known already
+        my $r = ctl('upgrade', "$scan.moved");
+        is($r->{exit}, 1, 'refused');
+        like($r->{err}, qr{refused by the scanner: the scan directory \Q$scan\E is not the one that it was}, 'and why');
+    }
+    is(exe($scanner), bin('svscan'), 'nothing has changed');
+    rename "$scan.moved", $scan or die;
+    signal($scanner, 'HUP');
+    wait_for { said($scan, qr/is there again/) } 'it is back';
+    is(ctl('upgrade', $scan)->{exit}, 0, 'then there is an upgrade');
+    is_deeply([both_up("$scan/a")], \@pids, 'service and logger are the same');
+    is(stop_scanner($scanner), 0, 'TERM stops it');
+    no_processes_left();
+};
+
+# What the directory before it had was still being stopped, and forgotten.
+subtest 'another scan directory is in its place' => sub {
+    my ($scan, $def) = new_scan();
+    my $gate = make_fifo(tmp('gate'));
+    make_service("$def/slow", run => "trap 'read x <$gate; exit' TERM; while :; do sleep 0.01; done",
+        files => { 'timeout-kill' => "0\n" });
+    symlink "$def/slow", "$scan/slow";
+    my $scanner = scanner($scan);
+    my $slow = up("$scan/slow");
+    sleeper("$def/b");
+    mkdir "$scan.new";
+    symlink "$def/b", "$scan.new/b";
+    rename $scan, "$scan.moved" or die;
+    rename "$scan.new", $scan or die;
+    signal($scanner, 'HUP');
+    up("$scan/b");
+    my $r = ctl('upgrade', $scan);
+    is($r->{exit}, 1, 'refused');
+    like($r->{err}, qr/refused by the scanner: `slow', which is not in the scan directory any more, is being stopped/, 'and why');
+    append_file($gate, "\n");
+    wait_for { !alive($slow) && said($scan, qr/`slow' has gone/) } 'it has stopped';
+    is(ctl('upgrade', $scan)->{exit}, 0, 'then there is an upgrade');
+    is(stop_scanner($scanner), 0, 'TERM stops the rest');
+    no_processes_left();
+};
+
 done_testing();

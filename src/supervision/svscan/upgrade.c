@@ -100,6 +100,26 @@ static void put_arguments(struct scan const *s, struct arguments *a, char const 
   option_operand(argv + n, s->path);
 }
 
+/* What the new image would not find again: it looks in the scan directory, and in .lares. */
+static int knows_more(struct scan *s) {
+  uint64_t ino = s->ino, dev = s->dev;
+
+  lost_check(s);
+  if (s->lost || s->ino != ino || s->dev != dev) {
+    refuse(0, "the scan directory ", s->path, " is not the one that it was");
+    return 1;
+  }
+  for (uint32_t i = 0; i < s->top; i++) {
+    struct entry const *e = s->table[i];
+    if (!e || e->phase != PHASE_GOING || !(e->flags & ENTRY_VANISHED) ||
+        e->flags & ENTRY_RECORDED)
+      continue;
+    refuse(0, "`", e->name, "', which is not in the scan directory any more, is being stopped");
+    return 1;
+  }
+  return 0;
+}
+
 void upgrade_begin(struct scan *s) {
   struct upgrade *u = &s->upgrade;
   struct arguments arguments;
@@ -117,6 +137,7 @@ void upgrade_begin(struct scan *s) {
     refuse(0, ".lares cannot be used", "", "");
     return;
   }
+  if (knows_more(s)) return;
   if (!find_program(u->program)) {
     refuse(errno, "unable to name the new program", "", "");
     return;
@@ -215,6 +236,7 @@ void upgrade_become(struct scan *s) {
     refuse(0, "everything is being stopped", "", "");
     return;
   }
+  if (knows_more(s)) return;
   len += uint_fmt(fds + len, (unsigned)s->lock);
   fds[len++] = ',';
   len += uint_fmt(fds + len, (unsigned)s->control.read);
