@@ -103,4 +103,32 @@ subtest 'a scanner started from within a service, whose scan directory was renam
     no_processes_left();
 };
 
+# The record said where the directory had been: the next image knew nothing of it, and the logger's
+# supervisor stayed for ever.
+for my $how (qw(upgraded killed)) {
+    subtest "a directory is moved away, and while its service stops the scanner is $how" => sub {
+        my ($scan, $def) = new_scan();
+        my $gate = make_fifo(tmp("gate-$how"));
+        make_service("$scan/a", run => "trap 'read x <$gate; exit' TERM; while :; do sleep 0.01; done",
+            log => 'exec cat >/dev/null', files => { 'timeout-kill' => "0\n" });
+        my $scanner = scanner($scan);
+        my ($service, $logger) = both_up("$scan/a");
+        rename "$scan/a", "$def/moved" or die;
+        wait_for { said($scan, qr/`a' has vanished: stopping it/) } 'the stop to begin';
+        if ($how eq 'killed') {
+            kill9($scanner);
+            wait_exit($scanner);
+            $scanner = scanner($scan);
+        } else {
+            is(run([bin('svscanctl'), 'upgrade', $scan], timeout => 70)->{exit}, 0, 'upgraded');
+        }
+        wait_for { said($scan, qr/`a' has vanished while no scanner ran: stopping it/) } 'it is known';
+        append_file($gate, "\n");
+        wait_for { !alive($service) && !alive($logger) && !%{ supervisors() } } 'service, logger and supervisors to end';
+        wait_for { said($scan, qr/`a' has gone/) && recorded($scan) eq '' } 'no record of it';
+        is(stop_scanner($scanner), 0, 'TERM ends the scanner');
+        no_processes_left();
+    };
+}
+
 done_testing();

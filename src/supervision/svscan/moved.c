@@ -97,17 +97,25 @@ static int ask_everybody(struct entry const *e, char buf[PATH_SIZE]) {
   return inside == INSIDE_AT ? 1 : (errno = failed, 0);
 }
 
-/* 1, or 0 with errno. Those that we know are in it, or were, are asked first. */
-static int find(struct entry const *e, char buf[PATH_SIZE]) {
+/* Those that we know are in it, or were. OUTSIDE: *failed, errno of a call that failed, 0. */
+static enum inside ask_known(struct entry const *e, char buf[PATH_SIZE], int *failed) {
   enum inside inside = OUTSIDE;
-  int failed = 0;
 
+  *failed = 0;
   for (unsigned i = 0; i < 4 && inside == OUTSIDE; i++) {
     int32_t pid = i < 2 ? e->slot[i].pid : e->slot[i - 2].orphan;
     if (pid <= 0) continue;
     inside = ask_process(e, (uint32_t)pid, buf);
-    if (inside == OUTSIDE && is_shortage(errno)) failed = errno;
+    if (inside == OUTSIDE && is_shortage(errno)) *failed = errno;
   }
+  return inside;
+}
+
+/* 1, or 0 with errno. */
+static int find(struct entry const *e, char buf[PATH_SIZE]) {
+  int failed;
+  enum inside inside = ask_known(e, buf, &failed);
+
   if (inside == INSIDE) return (errno = ENOENT, 0);
   if (inside == INSIDE_AT || ask_everybody(e, buf)) return 1;
   return (errno = failed ? failed : errno, 0);
@@ -127,11 +135,17 @@ int moved_path(struct scan *s, struct entry *e, enum which which, char buf[PATH_
   return find(e, where) && home_record_at(e, where) && slot_path(s, e, which, "", buf);
 }
 
-/* Once, before anything of it is used; who is told by its pid needs no path. */
+/* Once, before anything of it is used. Who is told by its pid needs no path; but should we be
+ * upgraded or die while it stops, the record is all that there is. */
 void moved_search(struct scan *s, struct entry *e) {
   char path[PATH_SIZE];
+  int failed;
 
-  if (has_died(e)) (void)moved_path(s, e, SERVICE, path);
+  if (has_died(e))
+    (void)moved_path(s, e, SERVICE, path);
+  else if (s->has_home && !home_recorded_path(e, path) && !is_shortage(errno) &&
+           ask_known(e, path, &failed) == INSIDE_AT)
+    (void)home_record_at(e, path);
 }
 
 static int is_same(struct stat const *a, struct stat const *b) {
