@@ -50,6 +50,7 @@ subtest 'the logger alone is left, and run is missing' => sub {
     my ($scan, $def) = new_scan();
     # One that reads would end when nobody has the other end of its pipe.
     sleeper("$def/a", log => 'exec sleep 1000');
+    write_file("$def/a/log/timeout-kill", "100\n");
     symlink "$def/a", "$scan/a";
     my $first = scanner($scan);
     both_up("$scan/a");
@@ -109,10 +110,11 @@ for my $how (qw(upgraded killed)) {
     subtest "a directory is moved away, and while its service stops the scanner is $how" => sub {
         my ($scan, $def) = new_scan();
         my $gate = make_fifo(tmp("gate-$how"));
-        make_service("$scan/a", run => "trap 'read x <$gate; exit' TERM; while :; do sleep 0.01; done",
+        make_service("$scan/a", run => "end() { trap '' TERM; read x <$gate; exit; }\ntrap end TERM; : >ready; while :; do sleep 0.01; done",
             log => 'exec cat >/dev/null', files => { 'timeout-kill' => "0\n" });
         my $scanner = scanner($scan);
         my ($service, $logger) = both_up("$scan/a");
+        wait_for { -e "$scan/a/ready" } 'the service to listen';
         rename "$scan/a", "$def/moved" or die;
         wait_for { said($scan, qr/`a' has vanished: stopping it/) } 'the stop to begin';
         if ($how eq 'killed') {
@@ -129,6 +131,43 @@ for my $how (qw(upgraded killed)) {
         is(stop_scanner($scanner), 0, 'TERM ends the scanner');
         no_processes_left();
     };
+}
+
+# Nobody looked for a supervisor in a log/ that is not there: it stayed, and the logger.
+my %taken = (
+    'moved away' => sub { rename "$_[0]/log", "$_[0]/log.old" or die },
+    'removed'    => sub { File::Path::remove_tree("$_[0]/log") },
+);
+for my $what (sort keys %taken) {
+    for my $how (qw(upgraded killed)) {
+        subtest "log is $what, then the scanner is $how" => sub {
+            my ($scan, $def) = new_scan();
+            # The same name elsewhere is another one's.
+            my ($other) = new_scan();
+            sleeper("$_/a") for $def, "$other.def";
+            symlink "$def/a", "$scan/a";
+            symlink "$other.def/a", "$other/a";
+            my ($scanner, $others) = (scanner($scan), scanner($other));
+            my ($service, $logger) = both_up("$scan/a");
+            my @others = both_up("$other/a");
+            $taken{$what}->($_) for "$def/a", "$other.def/a";
+            if ($how eq 'killed') {
+                kill9($_), wait_exit($_) for $scanner, $others;
+                $scanner = scanner($scan);
+            } else {
+                run([bin('svscanctl'), 'upgrade', $scan], timeout => 70);
+            }
+            wait_for { listens($scan) } 'the scanner that follows';
+            is_deeply([alive($service), alive($logger)], [1, 1], 'service and logger go on');
+            is(stop_scanner($scanner), 0, 'TERM stops everything');
+            ok(!alive($service) && !alive($logger), '... both have ended');
+            is_deeply([map { alive($_) } @others], [1, 1], 'those of another scan directory go on');
+            $others = scanner($other) if $how eq 'killed';
+            wait_for { listens($other) } 'the scanner of those';
+            is(stop_scanner($others), 0, 'TERM stops them');
+            no_processes_left();
+        };
+    }
 }
 
 done_testing();

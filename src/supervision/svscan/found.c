@@ -103,12 +103,32 @@ static void use_pidfd(struct scan *s, struct entry *e, enum which which, int pid
   need_look(s, slot->moment);
 }
 
-enum probe found_probe(struct scan *s, struct entry *e, enum which which) {
-  struct slot *slot = &e->slot[which];
+void found_take(struct scan *s, struct entry *e, enum which which, int32_t pid, int pidfd) {
   char path[PATH_SIZE], number[REPORT_NUMBER];
+  struct slot *slot = &e->slot[which];
+  int32_t wstat;
+
+  slot->pid = pid;
+  if (pid) (void)pid_add(s, e, which, pid);
+  if (pid && child_peek(pid, &wstat) >= 0) {
+    if (pidfd >= 0) close(pidfd);
+    slot->state = SLOT_RUNNING;
+    slot->moment = (struct deadline){0};
+    store_ask(s, e, which);
+    return;
+  }
+  slot->state = SLOT_FOUND;
+  slot->deaths = 0;
+  use_pidfd(s, e, which, pidfd);
+  store_ask(s, e, which);
+  report_info("found supervisor of `", slot_name(e, which, path), "' running",
+              pid ? ", pid " : "", pid ? report_number(number, pid) : "");
+}
+
+enum probe found_probe(struct scan *s, struct entry *e, enum which which) {
+  char path[PATH_SIZE];
   struct identity who;
   enum probe probe;
-  int32_t wstat;
   int pidfd;
 
   if (!slot_path(s, e, which, "supervise/lock", path))
@@ -118,21 +138,7 @@ enum probe found_probe(struct scan *s, struct entry *e, enum which which) {
     report_warning_errno("unable to see whether supervisors run already");
   if (probe != PROBE_HELD) return probe;
   KILL_POINT(SUPERVISOR_FOUND);
-  slot->pid = who.pid;
-  if (who.pid) (void)pid_add(s, e, which, who.pid);
-  if (who.pid && child_peek(who.pid, &wstat) >= 0) {
-    if (pidfd >= 0) close(pidfd);
-    slot->state = SLOT_RUNNING;
-    slot->moment = (struct deadline){0};
-    store_ask(s, e, which);
-    return PROBE_HELD;
-  }
-  slot->state = SLOT_FOUND;
-  slot->deaths = 0;
-  use_pidfd(s, e, which, pidfd);
-  store_ask(s, e, which);
-  report_info("found supervisor of `", slot_name(e, which, path), "' running",
-              who.pid ? ", pid " : "", who.pid ? report_number(number, who.pid) : "");
+  found_take(s, e, which, who.pid, pidfd);
   return PROBE_HELD;
 }
 

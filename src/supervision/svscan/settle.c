@@ -118,6 +118,15 @@ void settle_watch(struct scan *s, struct entry *e) {
     e->watch_dir = watch_add_appearing(s, path);
 }
 
+/* There is no log/; a supervisor of it may run all the same. */
+static void have_no_log(struct scan *s, struct entry *e) {
+  struct slot *logger = &e->slot[LOGGER];
+
+  logger->state = SLOT_NONE;
+  logger->moment = DEADLINE_NEVER;
+  if (outside_find(s, e) < 0) put_off(s, logger, SLOT_SETTLING, RETRY_MS);
+}
+
 /* Both may start. Its directory is watched on only for a log/ that may come. */
 static void settled(struct scan *s, struct entry *e, int has_log) {
   char path[PATH_SIZE];
@@ -136,6 +145,8 @@ static void settled(struct scan *s, struct entry *e, int has_log) {
     put_off(s, &e->slot[SERVICE], SLOT_DUE, 0);
   if (has_log && e->slot[LOGGER].state <= SLOT_AWAITING)
     put_off(s, &e->slot[LOGGER], SLOT_DUE, 0);
+  else if (!has_log && e->slot[LOGGER].state == SLOT_NONE)
+    have_no_log(s, e);
   home_record(s, e);
 }
 
@@ -216,7 +227,7 @@ void settle_begin(struct scan *s, struct entry *e) {
   }
   look_at(s, e, &look);
   settled(s, e, look.has_log);
-  if (!look.has_log) (void)look_failed(s, e, LOGGER, &look);
+  if (!look.has_log && !slot_busy(&e->slot[LOGGER])) (void)look_failed(s, e, LOGGER, &look);
 }
 
 void settle_later(struct scan *s, struct entry *e) {
@@ -240,8 +251,7 @@ void settle_look_log(struct scan *s, struct entry *e) {
   look_at(s, e, &look);
   if (look_failed(s, e, LOGGER, &look)) return;
   if (!look.has_log) {
-    slot->state = SLOT_NONE;
-    slot->moment = DEADLINE_NEVER;
+    have_no_log(s, e);
     watch_drop(s, &e->watch_log);
   } else if (look.quiet || look.signature == e->signature)
     settled(s, e, 1);

@@ -185,6 +185,7 @@ void entry_vanished(struct scan *s, struct entry *e) {
   int undefined = replaced && st.st_ino == e->ino && st.st_dev == e->dev;
 
   e->flags |= ENTRY_VANISHED;
+  if (!s->keep) moved_search(s, e); /* what is said has been noted */
   report_info("`", e->name,
               undefined  ? "' is not defined any more"
               : replaced ? "' is another directory now"

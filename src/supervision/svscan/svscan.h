@@ -242,11 +242,18 @@ extern int moved_is_lost(struct entry const *, int32_t *pid);
 /* found.c */
 enum probe { PROBE_FREE, PROBE_HELD, PROBE_FAILED };
 extern enum probe found_probe(struct scan *, struct entry *, enum which);
+/* That supervisor is its from now on. The pidfd is taken, -1 none. */
+extern void found_take(struct scan *, struct entry *, enum which, int32_t pid, int pidfd);
 /* Its supervisor has ended, as our child, and was not reaped: taken for the slot's again. */
 extern int found_dead(struct scan *, struct entry *, enum which);
 extern void found_read(struct scan *);
 extern void found_look(struct scan *, struct entry *, enum which);
 extern void found_forget(struct scan const *, struct slot *);
+
+/* outside.c */
+/* It has no log/: does a supervisor of its logger run in one that was taken away? 1: it is the
+ * slot's now. -1: that cannot be told. */
+extern int outside_find(struct scan *, struct entry *);
 
 /* orphan.c */
 extern void orphan_reap_all(struct scan *);

@@ -100,24 +100,15 @@ static void put_arguments(struct scan const *s, struct arguments *a, char const 
   option_operand(argv + n, s->path);
 }
 
-/* What the new image would not find again: it looks in the scan directory, and in .lares. */
+/* Would the new image not find what we know? It looks in the scan directory, and in .lares,
+ * where of what is being stopped is noted where it is (moved_search). */
 static int knows_more(struct scan *s) {
   uint64_t ino = s->ino, dev = s->dev;
 
   lost_check(s);
-  if (s->lost || s->ino != ino || s->dev != dev) {
-    refuse(0, "the scan directory ", s->path, " is not the one that it was");
-    return 1;
-  }
-  for (uint32_t i = 0; i < s->top; i++) {
-    struct entry const *e = s->table[i];
-    if (!e || e->phase != PHASE_GOING || !(e->flags & ENTRY_VANISHED) ||
-        e->flags & ENTRY_RECORDED)
-      continue;
-    refuse(0, "`", e->name, "', which is not in the scan directory any more, is being stopped");
-    return 1;
-  }
-  return 0;
+  if (!s->lost && s->ino == ino && s->dev == dev) return 0;
+  refuse(0, "the scan directory ", s->path, " is not the one that it was");
+  return 1;
 }
 
 void upgrade_begin(struct scan *s) {
