@@ -97,6 +97,7 @@ struct scan {
   uint64_t dev, ino;         /* of the scan directory */
   uint32_t stop_ms;          /* -T, 0 none */
   uint32_t troubles;         /* enum trouble */
+  uint16_t idle_hooks;       /* bits, of path_hook(): said not to be executable */
   uint32_t unbuilt;          /* TROUBLE_BUILD: hash of the name that cannot be built, 0 none */
   int signals;               /* the self-pipe */
   int lock;                  /* owned, -1 */
