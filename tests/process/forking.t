@@ -351,7 +351,7 @@ subtest 'leftovers' => sub {
 # launcher had, with 0: not started again (`restart` on-failure). And after an upgrade in place their
 # ends, all told to the new program, were waited for until timeout-start.
 subtest 'ended on their way, after another supervisor' => sub {
-    my %ended = (none => 'killed 11', upgraded => 'killed 11', killed => 'unknown-death 0');
+    my %ended = (none => 'killed 14', upgraded => 'killed 14', killed => 'unknown-death 0');
     for my $how (sort keys %ended) {
         for my $named (0, 1) {
             next if $named && $how eq 'killed'; # its pid file might tell of one that is not seen
@@ -371,7 +371,7 @@ subtest 'ended on their way, after another supervisor' => sub {
                 wait_for { process_info($pid)->{command} =~ / -r/ } 'the upgrade';
                 wait_for { run([ bin('svok'), $dir ])->{exit} == 0 } 'it to supervise';
             }
-            kill 'SEGV', @left;
+            kill 'ALRM', @left; # not SEGV, which a sanitizer takes for itself
             my $s = wait_state($dir, state => 'backoff');
             is("$s->{reason} $s->{detail} $s->{deaths}", "$ended{$how} 1", "$how: as it was, or nobody knows, and to be started again");
             ended_well($dir, $pid, $how);

@@ -150,6 +150,10 @@ for my $what (sort keys %taken) {
             my ($scanner, $others) = (scanner($scan), scanner($other));
             my ($service, $logger) = both_up("$scan/a");
             my @others = both_up("$other/a");
+            # A shell that has not opened `run' yet would not find it any more.
+            for my $pid ($logger, $others[1]) {
+                wait_for { (process_info($pid) // { command => '' })->{command} =~ /^cat / } 'the logger proper';
+            }
             $taken{$what}->($_) for "$def/a", "$other.def/a";
             if ($how eq 'killed') {
                 kill9($_), wait_exit($_) for $scanner, $others;
