@@ -180,4 +180,19 @@ for my $kind (sort keys %lives) {
     fault_campaign('supervise', seconds => 5, scenario => life($lives{$kind}));
 }
 no_processes_left();
+# A read-only file system refuses to remove what is not there, too: a service that has no readiness
+# descriptor was not started any more for that.
+{
+    my $dir = make_service(tmp('plain'), run => 'exec sleep 1000');
+    my $file = new_board('plain.board');
+    my $pid = spawn([faulty('supervise'), $dir], stderr => tmp('plain.err'),
+        env => { LARES_FAULT => 'unlink:1:' . POSIX::EROFS() . ':ms:600000', LARES_FAULT_FILE => $file });
+    my $first = wait_state($dir, state => 'up')->{pid};
+    kill9($first);
+    ok((wait_for { my $s = state_is($dir, state => 'up'); $s && $s->{pid} != $first } 'another run'), 'started where nothing can be removed');
+    control($dir, 'dx');
+    is(wait_exit($pid)->{exit}, 0, 'left in order');
+    no_processes_left();
+}
+
 done_testing;

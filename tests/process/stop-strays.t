@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Lares;
 use Lares::Scan;
+use Lares::KillMap;
 use Lares::State;
 use Lares::Hostile;
 use Test::More;
@@ -266,4 +267,18 @@ for my $case ([ adopted => 'an upgrade' ], [ adopted => 'a kill' ], [ own => 'a 
     leave_scan($scanner);
 }
 no_zombies();
+# It was taken for the service's, and what else is in that session was ended by a later stop: whatever
+# the shell had started that started the scanner.
+subtest 'the session of a child that died before it had one of its own' => sub {
+    my $map = kill_map(tmp('map'));
+    my $dir = make_service(tmp('early'), run => 'exec sleep 1000', files => { 'restart-delays' => "60000\n" });
+    $map->arm('supervise', 'SIGNED_IN', 'self');
+    my $pid = spawn([build_dir() . '/kill/a/lares-supervise', $dir], env => { LARES_TEST_KILL_MAP => $map->file }, quiet => 1);
+    my $s = wait_state($dir, state => 'backoff');
+    is("$s->{deaths} $s->{reason} $s->{session}", '1 killed 0', 'is not on record');
+    control($dir, 'dx');
+    is(wait_exit($pid)->{exit}, 0, 'left in order');
+    no_processes_left();
+};
+
 done_testing;

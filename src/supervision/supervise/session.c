@@ -34,13 +34,15 @@ static int is_of_more_use(struct supervisor const *s) {
   return role == ROLE_RUN && !(s->state.marks & MARK_ORPHANED);
 }
 
-/* The numbers are read before their owner is seen to be there. */
+/* The numbers are read before their owner is seen to be there. A child that was killed before
+ * it had a session of its own is in ours, with the scanner and who started that: none of it is
+ * the service's. */
 void session_witness(struct supervisor *s) {
   struct state_record *r = &s->state;
   uint64_t now = process_clock();
   pid_t session = s->child.who.pid > 0 ? getsid(s->child.who.pid) : 0;
 
-  if (session <= 0 || !main_is_there(s)) return;
+  if (session <= 0 || session == getsid(0) || !main_is_there(s)) return;
   if (session != r->session && !is_of_more_use(s)) return;
   r->session = session;
   r->until = now;

@@ -42,7 +42,9 @@ int open_notify(struct supervisor *s, struct child_plan *plan) {
   if (s->notify >= 0) close(s->notify);
   s->notify = -1;
   s->notify_mute = 0;
-  if (unlink(FILE_NOTIFY) < 0 && errno != ENOENT) return 0;
+  /* Where nothing can be written, who has no such descriptor is started all the same. */
+  if (unlink(FILE_NOTIFY) < 0 && errno != ENOENT && s->definition.notification_fd >= 0)
+    return 0;
   if (s->definition.notification_fd < 0) return 1;
   if (!channel_make(FILE_NOTIFY, 0600)) return 0;
   s->notify = channel_open_read(FILE_NOTIFY);

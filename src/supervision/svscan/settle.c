@@ -161,19 +161,25 @@ static int look_failed(struct scan *s, struct entry *e, enum which which,
 }
 
 /* What dead supervisors have left is taken over whether or not there is anything to run: the
- * locks say nothing of it. 1 when the service was; its logger can be alone. */
+ * locks say nothing of it. 1 when the service was, or when that cannot be told yet; its logger
+ * can be alone. */
 static int take_over_left(struct scan *s, struct entry *e, int has_log) {
   struct slot *logger = &e->slot[LOGGER];
+  enum probe probe;
 
   if (slot_is_owed(s, e, SERVICE)) {
     settled(s, e, has_log);
     return 1;
   }
-  if (has_log && logger->state <= SLOT_AWAITING &&
-      (found_probe(s, e, LOGGER) != PROBE_FREE || orphan_lives(s, e, LOGGER))) {
-    if (!slot_busy(logger)) put_off(s, logger, SLOT_DUE, 0);
-    home_record(s, e);
+  if (!has_log || logger->state > SLOT_AWAITING) return 0;
+  probe = found_probe(s, e, LOGGER);
+  if (probe == PROBE_FAILED) {
+    put_off(s, &e->slot[SERVICE], SLOT_SETTLING, RETRY_MS);
+    return 1;
   }
+  if (probe == PROBE_FREE && !orphan_lives(s, e, LOGGER)) return 0;
+  if (!slot_busy(logger)) put_off(s, logger, SLOT_DUE, 0);
+  home_record(s, e);
   return 0;
 }
 
