@@ -95,7 +95,7 @@ static void keep_stray(struct supervisor *s, struct stray_search const *strays) 
 static void search_strays(struct supervisor *s, struct census *census) {
   struct stray_search strays = {.id = {.boot = s->abilities.boot, .service = s->service},
                                 .reaper = s->state.reaper,
-                                .session = s->state.session == getsid(0) ? 0 : s->state.session,
+                                .session = s->state.session,
                                 .until = s->state.until,
                                 .group = census->group,
                                 .except = census->except,

@@ -73,16 +73,18 @@ static void look_for_slips(struct check *c, char const *dir) {
   if (open) closedir(open);
 }
 
-/* needs/ and after/ name services of the same scan directory. */
-static void look_for_needs(struct check *c, char const *dir, char const *of) {
-  DIR *open = open_in(c, dir, of);
+/* What needs/ names is a service of the same scan directory. (What after/ names may be
+ * missing.)
+ */
+static void look_for_needs(struct check *c, char const *dir) {
+  DIR *open = open_in(c, dir, "needs");
   struct dirent *d;
   struct stat st;
 
   while (open && (d = readdir(open))) {
     if (d->d_name[0] == '.' || !stat(d->d_name, &st)) continue;
     c->wrong++;
-    strerr_warnw(c->name, "/", of, "/", d->d_name, ": there is no such service here");
+    strerr_warnw(c->name, "/needs/", d->d_name, ": there is no such service here");
   }
   if (open) closedir(open);
 }
@@ -113,7 +115,7 @@ static unsigned check_service(struct entry const *e) {
 
   (void)entry_lacks_template(e, quoted);
   wrong = check_one(e->name, e->name, e->wrong, quoted);
-  look_for_needs(&c, e->name, "needs");
+  look_for_needs(&c, e->name);
   strcpy(log, e->name);
   strcat(log, "/log");
   if (e->has_log) wrong += check_one(log, log, 0, "");
