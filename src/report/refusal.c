@@ -21,6 +21,19 @@ void report_refusal(char const *link, int error, char const *what, char const *p
   (void)symlink(text, link);
 }
 
+void report_untaken(char const *link, char const *why) {
+  (void)unlink(link);
+  (void)symlink(why, link);
+}
+
+int report_take(char const *link, char why[REPORT_UNTAKEN]) {
+  ssize_t len = readlink(link, why, REPORT_UNTAKEN - 1);
+
+  (void)unlink(link);
+  why[len > 0 ? len : 0] = 0;
+  return len > 0;
+}
+
 char const *report_tried(char buf[REPORT_TRIED], int32_t wstat) {
   int code = WIFSIGNALED(wstat) ? WTERMSIG(wstat) : WEXITSTATUS(wstat);
   char number[REPORT_NUMBER];

@@ -41,6 +41,14 @@ extern void report_parts_errno(enum report_level, char const *const *parts);
 extern void report_refusal(char const *link, int error, char const *what, char const *program,
                            char const *how);
 
+/* What a program that is only tried finds wrong, for who tries it: the text of the link `link`,
+ * another one, since who has asked takes the first that he sees for all there is to say. */
+extern void report_untaken(char const *link, char const *why);
+
+/* The other side: take it away; 0 when nothing was left. A longer one is cut. */
+#define REPORT_UNTAKEN 512
+extern int report_take(char const *link, char why[REPORT_UNTAKEN]);
+
 /* What became of a program that was only tried, and is not what it should be: to stand behind
  * its name. Who looks at the link does not see what its dynamic loader has said. Returns buf.
  */

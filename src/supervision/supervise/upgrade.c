@@ -36,7 +36,7 @@
 
 #define PROBE_MS 10000
 #define FILE_REFUSED "supervise/refused"
-#define REASON_SIZE 512
+#define FILE_UNTAKEN "supervise/untaken" /* the probe's: what is wrong */
 
 static void refuse(int error, char const *what, char const *program, char const *how) {
   report_refusal(FILE_REFUSED, error, what, program, how);
@@ -96,6 +96,7 @@ void upgrade_begin(struct supervisor *s) {
   if (s->probe) return;
   KILL_POINT(PROBE);
   (void)unlink(FILE_REFUSED);
+  (void)unlink(FILE_UNTAKEN);
   if (!find_program(s->program)) {
     refuse(errno, "unable to name the new program", "", "");
     return;
@@ -124,17 +125,8 @@ static void become(struct supervisor *s) {
   refuse(errno, "unable to become ", s->program, "");
 }
 
-/* A probe that knows what is wrong leaves it where we would. */
-static int probe_said(char text[REASON_SIZE]) {
-  ssize_t len = readlink(FILE_REFUSED, text, REASON_SIZE - 1);
-
-  if (len <= 0) return 0;
-  text[len] = 0;
-  return 1;
-}
-
 void upgrade_probed(struct supervisor *s, int32_t wstat) {
-  char how[REPORT_TRIED], text[REASON_SIZE];
+  char how[REPORT_TRIED], text[REPORT_UNTAKEN];
 
   child_reap(s->probe);
   KILL_POINT(PROBED);
@@ -150,7 +142,7 @@ void upgrade_probed(struct supervisor *s, int32_t wstat) {
     become(s);
   else if (s->probe_error)
     refuse(s->probe_error, "unable to execute ", s->program, "");
-  else if (probe_said(text))
+  else if (report_take(FILE_UNTAKEN, text))
     refuse(0, s->program, ": ", text);
   else
     refuse(0, "", s->program, report_tried(how, wstat));
@@ -163,7 +155,7 @@ static void die_of(char const *file) {
   strcat(text, file);
   strcat(text, ": ");
   text_add(text, sizeof text, status_trouble(errno));
-  (void)symlink(text, FILE_REFUSED);
+  report_untaken(FILE_UNTAKEN, text);
   strerr_dief(EXIT_SYSTEM, "take over: ", text);
 }
 

@@ -1,5 +1,5 @@
 /* Upgrade in place, the probe's side (-p): we were loaded; can the supervisors be, and do they
- * understand what stands in supervise/? What is wrong is left where the scanner would leave it.
+ * understand what stands in supervise/? What is wrong is left for the scanner to tell.
  */
 
 #include <skalibs/nonposix.h>
@@ -20,17 +20,17 @@
 #include <lares/path.h>
 #include <lares/text.h>
 
-#define REASON_SIZE 512
+#define SERVICE_UNTAKEN "supervise/untaken" /* lares-supervise -p leaves it */
 #define TRY_MS 8000      /* less than PROBE_MS: it is the probe that tells what was wrong */
 #define TRIED_SERVICES 3 /* one may be damaged, or have just begun */
 
 static int fail(struct scan const *s, char const *how, char const *why) {
-  char text[REASON_SIZE] = "";
+  char text[REPORT_UNTAKEN] = "";
 
   text_add(text, sizeof text - 256, s->supervise);
   text_add(text, sizeof text, how);
   text_add(text, sizeof text, why);
-  (void)symlink(text, REFUSED);
+  report_untaken(UNTAKEN, text);
   strerr_warn(PROG, ": fatal: ", text);
   return EXIT_SYSTEM;
 }
@@ -69,7 +69,7 @@ static int go_to_service(DIR *dir, char const *name) {
 }
 
 /* 1 when one of the first services can be taken over, or there is none; else why not. */
-static int try_services(struct scan const *s, struct deadline until, char why[REASON_SIZE]) {
+static int try_services(struct scan const *s, struct deadline until, char why[REPORT_UNTAKEN]) {
   unsigned tried = 0;
   DIR *dir = opendir(".");
   struct dirent *d;
@@ -77,14 +77,11 @@ static int try_services(struct scan const *s, struct deadline until, char why[RE
 
   *why = 0;
   while (dir && tried < TRIED_SERVICES && (d = readdir(dir))) {
-    ssize_t len;
     if (!go_to_service(dir, d->d_name)) continue;
     tried++;
-    (void)unlink("supervise/refused");
+    (void)unlink(SERVICE_UNTAKEN);
     if (!try(s, "-p", d->d_name, until, &wstat)) wstat = -1;
-    len = readlink("supervise/refused", why, REASON_SIZE - 1);
-    why[len > 0 ? len : 0] = 0;
-    (void)unlink("supervise/refused");
+    (void)report_take(SERVICE_UNTAKEN, why);
     if (fchdir(dirfd(dir)) < 0 || wstat == WSTAT_PROBED) break;
   }
   if (dir) closedir(dir);
@@ -93,7 +90,7 @@ static int try_services(struct scan const *s, struct deadline until, char why[RE
 
 int upgrade_probe(struct scan *s) {
   struct deadline until = deadline_add_ms(clock_now(), TRY_MS);
-  char why[REASON_SIZE];
+  char why[REPORT_UNTAKEN];
   int32_t wstat;
 
   KILL_POINT(PROBING);

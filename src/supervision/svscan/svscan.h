@@ -43,6 +43,7 @@
 #define BINDIR ".lares/bindir" /* names the directory of the programs, since an upgrade */
 #define NEXT_BINDIR ".lares/bindir.next" /* of those to upgrade to */
 #define REFUSED ".lares/refused"         /* a link: why there was no upgrade */
+#define UNTAKEN ".lares/untaken"         /* the same from the probe to us */
 #define SCRIPTS 8 /* signal scripts known by pid; more are reaped as strangers */
 
 /* What is reported once and, when it is over, may be reported anew. */

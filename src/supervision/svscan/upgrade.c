@@ -30,7 +30,6 @@
 #include <lares/path.h>
 
 #define PROGRAM "lares-svscan"
-#define REASON_SIZE 512
 
 static void refuse(int error, char const *what, char const *program, char const *how) {
   report_refusal(REFUSED, error, what, program, how);
@@ -119,6 +118,7 @@ void upgrade_begin(struct scan *s) {
   if (u->probe) return;
   KILL_POINT(PROBE);
   (void)unlink(REFUSED);
+  (void)unlink(UNTAKEN);
   u->due = u->late = 0;
   if (s->stopping || s->put_off) {
     refuse(0, "everything is being stopped", "", "");
@@ -155,18 +155,9 @@ void upgrade_deadline(struct scan *s, struct deadline now) {
   need_look(s, u->probe_until);
 }
 
-/* A probe that knows what is wrong leaves it where we would. */
-static int probe_said(char text[REASON_SIZE]) {
-  ssize_t len = readlink(REFUSED, text, REASON_SIZE - 1);
-
-  if (len <= 0) return 0;
-  text[len] = 0;
-  return 1;
-}
-
 int upgrade_reaped(struct scan *s, int32_t pid, int32_t wstat) {
   struct upgrade *u = &s->upgrade;
-  char how[REPORT_TRIED], text[REASON_SIZE];
+  char how[REPORT_TRIED], text[REPORT_UNTAKEN];
 
   if (!pid || u->probe != pid) return 0;
   KILL_POINT(PROBED);
@@ -178,7 +169,7 @@ int upgrade_reaped(struct scan *s, int32_t pid, int32_t wstat) {
     u->due = 1;
   else if (u->probe_error)
     refuse(u->probe_error, "unable to execute ", u->program, "");
-  else if (probe_said(text))
+  else if (report_take(UNTAKEN, text))
     refuse(0, u->program, ": ", text);
   else if (u->late)
     refuse(0, "", u->program, " took too long when it was tried");
