@@ -50,6 +50,7 @@ void send_down_signal(struct supervisor *s) {
 }
 
 void send_down(struct supervisor *s) {
+  if (s->no_addressee) return;
   if (!custom_stop(s)) send_down_signal(s);
 }
 
@@ -246,6 +247,15 @@ void reap_recorded(struct supervisor *s) {
   KILL_POINT(REAPED);
 }
 
+/* We are here for a stop (-x), which is told to us when we listen: too late for what was dead
+ * when we came, which would be started once more. */
+void go_first(struct supervisor *s) {
+  if (!s->going || s->quit || s->state.machine.flags & FLAG_LEAVING) return;
+  s->no_addressee = 1;
+  obey_command(s, control_find('x'));
+  s->no_addressee = 0;
+}
+
 void process_ended(struct supervisor *s, int32_t wstat) {
   struct state_record *r = &s->state;
   enum machine_role role = r->machine.role;
@@ -258,6 +268,7 @@ void process_ended(struct supervisor *s, int32_t wstat) {
 
   if (forking_goes_on(s, wstat)) return;
   forking_find_group(s);
+  go_first(s);
 
   KILL_POINT_IF(r->marks & MARK_ADOPTED, PEEKED);
   drain_before_end(s, wstat);

@@ -1,4 +1,4 @@
-/* lares-supervise [ -qs ] DIR: options, and the order of beginning. */
+/* lares-supervise [ -qsx ] DIR: options, and the order of beginning. */
 
 #include <skalibs/nonposix.h>
 
@@ -24,7 +24,7 @@
  * all write to shares as few pages as it can. */
 #define SELDOM __attribute__((section(".bss.zz")))
 
-#define USAGE "lares-supervise [ -qs ] [ -n SCANDIR ] DIR"
+#define USAGE "lares-supervise [ -qsx ] [ -n SCANDIR ] DIR"
 
 static char const help[] =
     "usage: " USAGE "\n"
@@ -32,6 +32,7 @@ static char const help[] =
     "  -n  look up the services that it needs in SCANDIR\n"
     "  -q  say nothing when it is impossible to begin; it was said before\n"
     "  -s  started by lares-svscan: output goes to the logger of DIR/log through a named FIFO\n"
+    "  -x  start nothing: leave when what an earlier supervisor has left is over\n"
     "  -h  this text\n";
 
 static int const kept_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
@@ -103,10 +104,12 @@ int main(int argc, char const *const *argv) {
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "open /dev/null");
   answer(argc, argv);
   for (;;) {
-    int opt = subgetopt_r(argc, argv, "n:pPqr:sh", &l);
+    int opt = subgetopt_r(argc, argv, "n:pPqr:sxh", &l);
     if (opt == -1) break;
     if (opt == 's')
       s.wired = 1;
+    else if (opt == 'x')
+      s.going = 1;
     else if (opt == 'n')
       s.needs.scan = absolute(l.arg);
     else if (opt == 'q')

@@ -207,6 +207,8 @@ static int go_on(struct supervisor *s, int have_state) {
     }
   }
   if (!have_state) return 0;
+  go_first(s);
+  if (s->quit) return 1;
   /* Asked for, to undo what a oneshot did, and never made: a finish is never left out. */
   if (m->role == ROLE_FINISH && !s->state.pid) {
     happen(s, EVENT_UNBORN);
@@ -249,6 +251,13 @@ static void note_orphans(struct supervisor *s) {
     s->state.marks |= MARK_ORPHANED;
 }
 
+static void begin_or_go(struct supervisor *s) {
+  if (s->going)
+    go_first(s);
+  else
+    happen(s, EVENT_BOOT);
+}
+
 void resume(struct supervisor *s) {
   int have_state;
 
@@ -266,7 +275,7 @@ void resume(struct supervisor *s) {
   hold_recall(s);
   needs_recall(s);
   sd_listen(s);
-  if (!go_on(s, have_state)) happen(s, EVENT_BOOT);
+  if (!go_on(s, have_state)) begin_or_go(s);
   hold_go_on(s);
   sd_resume(s);
   check_follow(s, DO_NONE);

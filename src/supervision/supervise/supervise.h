@@ -152,6 +152,8 @@ struct supervisor {
   uint8_t said_no_space; /* a pid namespace */
   uint8_t said_no_look;  /* whom a stop waits for */
   uint8_t quit;          /* leave the loop */
+  uint8_t going;         /* -x: what is found dead is not started again */
+  uint8_t no_addressee;  /* the stop is of one that has ended */
   uint8_t forking;       /* enum forking, of the present `run` */
   uint8_t said_no_fork;  /* the one in which a launch was not in time, FORKING_NOT */
   uint8_t no_orphans;    /* what a process of ours leaves goes elsewhere */
@@ -270,6 +272,7 @@ extern unsigned reap(struct supervisor *);
 extern void happen(struct supervisor *, enum machine_event);
 /* The process of the present role has ended: record it (R3), reap it, tell the machine. */
 extern void process_ended(struct supervisor *, int32_t wstat);
+extern void go_first(struct supervisor *);
 /* Reap the one whose end is on record, unless that has been done. */
 extern void reap_recorded(struct supervisor *);
 /* How a process ended that is not our child, WSTAT_UNKNOWN if nobody knows. */

@@ -71,8 +71,8 @@ static void cannot_find(struct scan *s, struct entry *e, enum which which) {
 static void start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct slot *slot = &e->slot[which];
-  char const *argv[] = {"lares-supervise", slot->deaths < REPORTED_DEATHS ? "-s" : "-qs", 0, 0,
-                        0};
+  char const *argv[6] = {"lares-supervise", slot->deaths < REPORTED_DEATHS ? "-s" : "-qs"};
+  unsigned argc = 2;
   int failed = 0;
 
   KILL_POINT(RUN_RECORD);
@@ -84,7 +84,9 @@ static void start(struct scan *s, struct entry *e, enum which which) {
     cannot_find(s, e, which);
     return;
   }
-  option_operand(argv + 2, path);
+  /* It comes to end what is left, not to begin anything; a logger begins, to take what is. */
+  if (e->phase == PHASE_GOING && which == SERVICE) argv[argc++] = "-x";
+  option_operand(argv + argc, path);
   if (!spawn_giving(s, s->supervise, argv, 3, slot->store, &slot->pid, &failed)) {
     slot->pid = 0;
     if (trouble(s, TROUBLE_START)) report_warning_errno("unable to start supervisors");
