@@ -112,6 +112,13 @@ pid_t process_parent(pid_t pid) {
   return process_stat_read(pid, &ps) ? ps.parent : 0;
 }
 
+int process_has_ended(pid_t pid) {
+  struct process_stat ps;
+
+  if (process_stat_read(pid, &ps)) return ps.state == 'Z' || ps.state == 'X';
+  return errno == ENOENT || errno == ESRCH;
+}
+
 void process_name(pid_t pid, char name[PROCESS_NAME]) {
   struct process_stat ps = {.name = ""};
 

@@ -3,6 +3,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Lares;
 use Lares::State;
+use Lares::Hostile;
 use Test::More;
 
 # A service that notes what is run, with arguments, in `ran`; run ends with the code in `code`.
@@ -145,6 +146,28 @@ sub ran { my $text = file_text("$_[0]/ran"); return defined $text ? $text : '' }
     wait_state($dir, state => 'down', want => 'down');
     is(ran($dir), "start killed\nfinish 0 0 killed\n", 'undoing goes on, once');
     leave_service($dir, $pid);
+    no_processes_left();
+}
+
+# --- the process group that finish is told of: hours later it may be another's ---
+for my $left ('', 'sleep 1000 & ') {
+    my $dir = make_service(tmp($left ? 'group' : 'nogroup'), run => "${left}echo \$\$ >group", finish => 'echo "$#:$4" >told',
+        files => { type => "oneshot\n", $left ? ('kill-mode' => "process\n") : () });
+    my $pid = supervise($dir);
+    wait_state($dir, state => 'done');
+    chomp(my $group = file_text("$dir/group"));
+    my $stranger = $left ? 0 : take_pid($group);
+    SKIP: {
+        skip "no process could be given the number $group again", 1 if !$left && !$stranger;
+        control($dir, 'd');
+        wait_state($dir, state => 'down');
+        is(file_text("$dir/told"), $left ? "4:$group\n" : "4:\n",
+            $left ? 'somebody is left in it: its number' : 'a stranger has the number: finish is not told of it');
+        ok(!$stranger || alive($stranger), 'who goes on');
+    }
+    kill9($stranger), waitpid $stranger, 0 if $stranger;
+    leave_service($dir, $pid);
+    kill9($_->{pid}) for descendants();
     no_processes_left();
 }
 done_testing;

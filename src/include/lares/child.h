@@ -270,6 +270,8 @@ extern int process_watch(pid_t);
 extern uint64_t process_clock(void);
 /* The parent of a process, 0 when it cannot be told; the name of its program, "" likewise. */
 extern pid_t process_parent(pid_t);
+/* Is there no such process, or only what its parent has not reaped? */
+extern int process_has_ended(pid_t);
 #define PROCESS_NAME 16
 extern void process_name(pid_t, char name[PROCESS_NAME]);
 /* Does a process say that it is of this service (and instance, if that is not 0)? For somebody

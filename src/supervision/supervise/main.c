@@ -91,41 +91,54 @@ static void answer(int argc, char const *const *argv) {
   if (argc == 2 && !strcmp(argv[1], "--help")) help_and_exit();
 }
 
+static void take_options(struct supervisor *s, int argc, char const *const *argv,
+                         subgetopt *l) {
+  char bad[3];
+
+  for (;;) {
+    switch (subgetopt_r(argc, argv, "n:pPqr:sxh", l)) {
+    case -1:
+      return;
+    case 's':
+      s->wired = 1;
+      break;
+    case 'x':
+      s->going = 1;
+      break;
+    case 'n':
+      s->needs.scan = absolute(l->arg);
+      break;
+    case 'q':
+      hush();
+      break;
+    case 'p':
+      _exit(upgrade_probe());
+    case 'P': /* a scanner asks only whether we are what we seem */
+      _exit(EXIT_PROBED);
+    case 'r':
+      s->resumed = l->arg;
+      break;
+    case 'h':
+      help_and_exit();
+      break;
+    default:
+      strerr_dief(EXIT_USAGE, "unknown option ", option_typed(argv, l, bad), "; usage: " USAGE);
+    }
+  }
+}
+
 int main(int argc, char const *const *argv) {
   static struct supervisor s;
   static struct need needs[NEEDS_MOST] SELDOM;
   static char program[PROGRAM_SIZE] SELDOM, logger[PROGRAM_SIZE] SELDOM;
   static char label[sizeof "supervise " + NAME_MAX_LENGTH];
   subgetopt l = SUBGETOPT_ZERO;
-  char const *resumed = 0;
   int selfpipe;
 
   PROG = "lares-supervise";
   if (!fd_sanitize()) strerr_diefusys(EXIT_SYSTEM, "open /dev/null");
   answer(argc, argv);
-  for (;;) {
-    int opt = subgetopt_r(argc, argv, "n:pPqr:sxh", &l);
-    if (opt == -1) break;
-    if (opt == 's')
-      s.wired = 1;
-    else if (opt == 'x')
-      s.going = 1;
-    else if (opt == 'n')
-      s.needs.scan = absolute(l.arg);
-    else if (opt == 'q')
-      hush();
-    else if (opt == 'p' || opt == 'P') /* P: a scanner asks only whether we are what we seem */
-      return opt == 'p' ? upgrade_probe() : EXIT_PROBED;
-    else if (opt == 'r')
-      s.resumed = resumed = l.arg;
-    else if (opt == 'h')
-      help_and_exit();
-    else {
-      char bad[3];
-      strerr_dief(EXIT_USAGE, "unknown option ", option_typed(argv, &l, bad),
-                  "; usage: " USAGE);
-    }
-  }
+  take_options(&s, argc, argv, &l);
   argc -= l.ind;
   argv += l.ind;
   if (argc != 1)
@@ -136,12 +149,12 @@ int main(int argc, char const *const *argv) {
   s.program = program;
   s.logger = logger;
   if (s.wired && !s.needs.scan) s.needs.scan = getenv("LARES_SCANDIR");
-  if (!resumed && chdir(argv[0]) < 0) strerr_diefusys(EXIT_SYSTEM, "chdir to ", argv[0]);
+  if (!s.resumed && chdir(argv[0]) < 0) strerr_diefusys(EXIT_SYSTEM, "chdir to ", argv[0]);
   if (!strcmp(s.name, ".")) name_from_directory(&s);
   strcpy(label, "supervise ");
   strcpy(label + 10, s.name);
   s.pipe = CHANNEL_NONE;
-  if (resumed) begin_take_descriptors(&s, resumed);
+  if (s.resumed) begin_take_descriptors(&s, s.resumed);
   /* lares-svscan has made them default for us. */
   selfpipe = signals_listen(kept_signals, sizeof kept_signals / sizeof *kept_signals,
                             SIGNALS_ALL | (s.wired ? SIGNALS_DEFAULT : 0));

@@ -92,15 +92,19 @@ static void keep_stray(struct supervisor *s, struct stray_search const *strays) 
     s->rest.unrest++;
 }
 
+static struct stray_search strays_for(struct supervisor const *s, struct census const *census) {
+  return (struct stray_search){.id = {.boot = s->abilities.boot, .service = s->service},
+                               .reaper = s->state.reaper,
+                               .session = s->state.session,
+                               .until = s->state.until,
+                               .group = census->group,
+                               .except = census->except,
+                               .sig = census->sig,
+                               .cgroup = s->cgroup.dir >= 0 ? &s->cgroup : 0};
+}
+
 static void search_strays(struct supervisor *s, struct census *census) {
-  struct stray_search strays = {.id = {.boot = s->abilities.boot, .service = s->service},
-                                .reaper = s->state.reaper,
-                                .session = s->state.session,
-                                .until = s->state.until,
-                                .group = census->group,
-                                .except = census->except,
-                                .sig = census->sig,
-                                .cgroup = s->cgroup.dir >= 0 ? &s->cgroup : 0};
+  struct stray_search strays = strays_for(s, census);
 
   if (!(s->state.marks & MARK_ORPHANED)) return;
   if (s->state.marks & MARK_ADOPTED) strays.reaper = process_parent(s->child.who.pid);
@@ -126,6 +130,25 @@ static void search_all(struct supervisor *s, struct census *census) {
   search_cgroup(s, census);
   search_tree(s, census);
   search_strays(s, census);
+}
+
+/* With nobody of ours in it the number of our process group may be that of a stranger, who
+ * bears it himself then. What cannot be listed is believed to be ours. */
+int rest_knows_group(struct supervisor *s) {
+  struct census census = {.group = s->state.group};
+  struct stray_search strays = strays_for(s, &census);
+
+  if (census.group <= 1) return 0;
+  if (process_has_ended(census.group)) return 1; /* nobody else bears the number */
+  search_cgroup(s, &census);
+  search_tree(s, &census);
+  if (s->state.marks & MARK_ORPHANED) {
+    strays_search(&strays);
+    if (strays.pidfd >= 0) close(strays.pidfd);
+    census.count += strays.found;
+    census.unknown |= strays.unknown;
+  }
+  return census.count || census.unknown;
 }
 
 /* By kill-mode: 1, or 0 when a stop ends nobody. */

@@ -174,7 +174,8 @@ static void name_program(struct supervisor *s, struct child_plan *plan, char con
   }
 }
 
-/* s6's four: exit code or 256, signal or 0, name, process group. */
+/* s6's four: exit code or 256, signal or 0, name, process group; that empty if it is another's
+ * by now, who would be hit by a script that ends it. */
 struct finish_arguments {
   char code[INT_FMT + 1], sig[INT_FMT + 1], group[PID_FMT + 1];
 };
@@ -186,7 +187,7 @@ static void add_finish_arguments(struct supervisor *s, struct finish_arguments *
 
   f->code[int_fmt(f->code, known && WIFEXITED(w) ? WEXITSTATUS(w) : NO_EXIT_CODE)] = 0;
   f->sig[int_fmt(f->sig, known && WIFSIGNALED(w) ? WTERMSIG(w) : 0)] = 0;
-  f->group[pid_fmt(f->group, s->state.group)] = 0;
+  f->group[rest_knows_group(s) ? pid_fmt(f->group, s->state.group) : 0] = 0;
   argv[1] = f->code;
   argv[2] = f->sig;
   argv[3] = s->name;

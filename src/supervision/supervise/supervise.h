@@ -432,6 +432,8 @@ extern void rest_signal(struct supervisor *, int sig);
 extern void rest_kill(struct supervisor *);
 /* Is somebody left whom a stop has to end? */
 extern int rest_lives(struct supervisor *);
+/* Is there a process group of its own, whose number is not somebody else's by now? */
+extern int rest_knows_group(struct supervisor *);
 /* How many there are beside the main process. */
 extern uint32_t rest_count(struct supervisor *);
 /* Once a turn: a stop goes on until nobody is left. */
