@@ -59,3 +59,10 @@ int signals_listen(int const *kept, unsigned count, unsigned how) {
   send_noted_again(kept, count);
   return fd;
 }
+
+int signals_for_pid1(int sig) {
+#ifdef SIGPWR
+  if (sig == SIGPWR) return SIGTERM;
+#endif
+  return sig == SIGQUIT ? SIGTERM : sig;
+}

@@ -20,17 +20,13 @@
 #define NAME_MOST 64
 
 struct proc_path {
-  char text[sizeof "/proc//" + PID_FMT + NAME_MOST];
+  char text[PATH_PROC + 1 + NAME_MOST];
 };
 
 static int put_path(struct proc_path *path, pid_t pid, char const *name) {
-  size_t len = 6;
-
   if (strlen(name) >= NAME_MOST) return (errno = ENAMETOOLONG, 0);
-  memcpy(path->text, "/proc/", 6);
-  len += pid_fmt(path->text + len, pid);
-  path->text[len++] = '/';
-  strcpy(path->text + len, name);
+  path_of_process(path->text, pid, "/");
+  strcat(path->text, name);
   return 1;
 }
 

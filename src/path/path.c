@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <skalibs/types.h>
+
 int path_join(char *buf, size_t size, char const *dir, char const *name) {
   size_t dirlen = strlen(dir), namelen = strlen(name);
 
@@ -24,6 +26,11 @@ int path_absolute(char *buf, size_t size, char const *path) {
   if (strlen(path) >= size) return (errno = ENAMETOOLONG, 0);
   memcpy(buf, path, strlen(path) + 1);
   return 1;
+}
+
+void path_of_process(char *path, int32_t pid, char const *file) {
+  strcpy(path, "/proc/");
+  strcpy(path + 6 + int32_fmt(path + 6, pid), file);
 }
 
 int path_is_service_name(char const *name) {

@@ -13,7 +13,6 @@
 #include <skalibs/buffer.h>
 #include <skalibs/sgetopt.h>
 #include <skalibs/strerr.h>
-#include <skalibs/types.h>
 
 #include <lares/child.h>
 #include <lares/control.h>
@@ -111,7 +110,7 @@ static char *read_all(char const *path, size_t *len) {
 /* Who it is stands in the lock; what it was started with the kernel knows. Proven afterwards:
  * the pid may have been another's. */
 static char *supervisor_environment(char const *service, size_t *len) {
-  char path[sizeof "/proc//environ" + PID_FMT] = "/proc/";
+  char path[PATH_PROC + sizeof "/environ"];
   struct child_abilities abilities;
   struct identity_record holder;
   char *bytes;
@@ -122,7 +121,7 @@ static char *supervisor_environment(char const *service, size_t *len) {
   lock = open("supervise/lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (lock < 0 || !child_probe_abilities(&abilities) || !identity_record_read(lock, &holder))
     strerr_diefusys(EXIT_SYSTEM, "find the supervisor of ", service);
-  strcpy(path + 6 + pid_fmt(path + 6, holder.who.pid), "/environ");
+  path_of_process(path, holder.who.pid, "/environ");
   bytes = read_all(path, len);
   if (!bytes)
     strerr_diefusys(EXIT_SYSTEM, "read the environment of the supervisor of ", service);

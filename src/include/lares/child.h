@@ -339,5 +339,8 @@ enum signals_how {
  * to empty. (Started with SIGCHLD ignored, we would never hear of a death.) The descriptor to
  * poll, or -1 with errno. */
 extern int signals_listen(int const *kept, unsigned count, unsigned how);
+/* Pid 1 cannot leave: the kernel kills everything below it. What it is told by QUIT (nginx's
+ * images) or PWR (LXC) is to stop: TERM, of any other signal itself. */
+extern int signals_for_pid1(int sig);
 
 #endif

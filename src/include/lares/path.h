@@ -4,6 +4,7 @@
 #define LARES_PATH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* Longest name of one directory entry, as on every file system lares runs on. */
 #define PATH_NAME_MAX 255
@@ -67,6 +68,10 @@ extern int path_script_missing(char buf[PATH_UNEXECUTED], char const *dir, char 
  * like)?
  */
 extern int path_is_remote(char const *path);
+
+/* /proc/PID and `file` behind it ("/exe"), in room for PATH_PROC and that. */
+#define PATH_PROC 18 /* "/proc/2147483647" and the end, and one more */
+extern void path_of_process(char *path, int32_t pid, char const *file);
 
 /* What a scanner runs if it is there, as paths from the scan directory (.lares/notify,
  * .lares/SIGTERM and so on): number i, counted from 0; 0 behind the last. There are 16 at most.

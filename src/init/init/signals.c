@@ -64,20 +64,8 @@ static int has_script(int sig) {
   return !access(path, X_OK);
 }
 
-/* Pid 1 cannot leave, and what an init is told by QUIT (nginx's images) or PWR (LXC) is to
- * stop.
- */
-static int meant(struct init const *s, int sig) {
-  int stops = sig == SIGQUIT;
-
-#ifdef SIGPWR
-  stops = stops || sig == SIGPWR;
-#endif
-  return s->first && stops && !has_script(sig) ? SIGTERM : sig;
-}
-
 static void forward(struct init *s, int sig) {
-  sig = meant(s, sig);
+  if (s->first && !has_script(sig)) sig = signals_for_pid1(sig);
   for (unsigned i = 0; i < FORWARDED; i++)
     if (forwarded[i] == sig) s->waiting |= 1u << i;
   if ((sig == SIGTERM || sig == SIGINT) && !has_script(sig)) {

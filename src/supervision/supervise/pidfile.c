@@ -12,6 +12,8 @@
 
 #include <skalibs/types.h>
 
+#include <lares/path.h>
+
 #include "supervise.h"
 
 /* A number, blanks before it or behind it allowed, at the beginning of the first line (in
@@ -63,10 +65,10 @@ int pid_file_read(struct pid_file *file) {
 /* May it name a process that cannot be proven by its environment? Written since the launch, by
  * us or by whom the process belongs to: nobody shall have a process of another signalled. */
 int pid_file_is_trusted(struct pid_file const *file, struct stamp const *launched) {
-  char path[sizeof "/proc/" + PID_FMT] = "/proc/";
+  char path[PATH_PROC];
   struct stat st;
 
-  path[6 + pid_fmt(path + 6, file->pid)] = 0;
+  path_of_process(path, file->pid, "");
   if (stamp_compare(&file->changed, launched) < 0 || stat(path, &st) < 0) return 0;
   return file->owner == geteuid() || file->owner == st.st_uid;
 }

@@ -25,17 +25,6 @@ int loop_start(void) {
   return fd < 0 || !sig_altignore(SIGPIPE) ? -1 : fd;
 }
 
-/* Pid 1 cannot leave: the kernel kills everything below it. What an init is told by QUIT
- * (nginx's images) or PWR (LXC) is to stop. */
-static int meant(int sig) {
-  int stops = sig == SIGQUIT;
-
-#ifdef SIGPWR
-  stops = stops || sig == SIGPWR;
-#endif
-  return stops && getpid() == 1 ? SIGTERM : sig;
-}
-
 void loop_leave(struct scan *s) {
   report_info("leaving; services and supervisors stay as they are");
   s->leave = 1;
@@ -47,7 +36,7 @@ static void act_on(struct scan *s, int sig) {
     return;
   }
   if (script_run(s, sig)) return;
-  switch (meant(sig)) {
+  switch (getpid() == 1 ? signals_for_pid1(sig) : sig) {
   case SIGTERM:
   case SIGINT:
     stop_begin(s);

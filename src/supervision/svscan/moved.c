@@ -17,7 +17,9 @@
 
 #include <skalibs/types.h>
 
-#define CWD_SIZE (sizeof "/proc//cwd/.." + UINT32_FMT)
+#include <lares/path.h>
+
+#define CWD_SIZE (PATH_PROC + sizeof "/cwd/..")
 
 static int is_its(struct entry const *e, struct stat const *st) {
   return st->st_ino == e->ino && st->st_dev == e->dev;
@@ -37,15 +39,6 @@ int moved_look(struct scan *s, struct entry *e) {
   return 1;
 }
 
-void moved_put_cwd(uint32_t pid, char const *more, char *path) {
-  size_t len = sizeof "/proc/" - 1;
-
-  memcpy(path, "/proc/", len);
-  len += uint32_fmt(path + len, pid);
-  memcpy(path + len, "/cwd", 4);
-  memcpy(path + len + 4, more, strlen(more) + 1);
-}
-
 enum inside {
   OUTSIDE,
   INSIDE, /* but no path leads there: it was removed */
@@ -60,15 +53,15 @@ static enum inside ask_process(struct entry const *e, uint32_t pid, char buf[PAT
   ssize_t len;
   int below;
 
-  moved_put_cwd(pid, "", cwd);
+  path_of_process(cwd, (int32_t)pid, "/cwd");
   if (stat(cwd, &st) < 0) return OUTSIDE;
   below = !is_its(e, &st);
   if (below) {
-    moved_put_cwd(pid, "/..", cwd);
+    path_of_process(cwd, (int32_t)pid, "/cwd/..");
     if (stat(cwd, &st) < 0) return OUTSIDE;
     if (!is_its(e, &st)) return (errno = ENOENT, OUTSIDE);
   }
-  moved_put_cwd(pid, "", cwd);
+  path_of_process(cwd, (int32_t)pid, "/cwd");
   len = readlink(cwd, buf, PATH_SIZE - 1);
   if (len < 0) return OUTSIDE;
   buf[len] = 0;
@@ -160,7 +153,7 @@ int moved_is_astray(struct scan *s, struct entry *e, enum which which) {
   struct stat here, there;
 
   if (e->slot[which].state != SLOT_RUNNING || !(e->flags & ENTRY_VANISHED)) return 0;
-  moved_put_cwd((uint32_t)e->slot[which].pid, "", cwd);
+  path_of_process(cwd, e->slot[which].pid, "/cwd");
   if (stat(cwd, &here) < 0) return -is_shortage(errno);
   if (here.st_dev == s->dev && here.st_ino == s->ino) return 0;
   if (which == SERVICE) return !is_its(e, &here);

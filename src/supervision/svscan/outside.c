@@ -18,16 +18,16 @@
 #include <skalibs/allreadwrite.h>
 #include <skalibs/types.h>
 
+#include <lares/path.h>
 #include <lares/status.h>
 
 /* As its arguments say: the first is its name, the last what it supervises. */
 static int was_told(struct entry const *e, uint32_t pid) {
-  char path[sizeof "/proc//cmdline" + UINT32_FMT] = "/proc/", text[PATH_SIZE], name[PATH_SIZE];
-  size_t at = sizeof "/proc/" - 1, want = strlen(slot_name(e, LOGGER, name)) + 1, len;
+  char path[PATH_PROC + sizeof "/cmdline"], text[PATH_SIZE], name[PATH_SIZE];
+  size_t want = strlen(slot_name(e, LOGGER, name)) + 1, len;
   int fd;
 
-  at += uint32_fmt(path + at, pid);
-  memcpy(path + at, "/cmdline", sizeof "/cmdline");
+  path_of_process(path, (int32_t)pid, "/cmdline");
   fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -is_shortage(errno);
   errno = 0;
@@ -40,12 +40,12 @@ static int was_told(struct entry const *e, uint32_t pid) {
 }
 
 static int is_there(struct entry const *e, uint32_t pid) {
-  char path[sizeof "/proc//cwd/.." + UINT32_FMT];
+  char path[PATH_PROC + sizeof "/cwd/.."];
   struct stat st;
   int32_t wstat;
 
   if (child_peek((pid_t)pid, &wstat) >= 0) return 1;
-  moved_put_cwd(pid, "/..", path);
+  path_of_process(path, (int32_t)pid, "/cwd/..");
   if (stat(path, &st) < 0) return -is_shortage(errno);
   return st.st_dev == e->dev && st.st_ino == e->ino;
 }

@@ -26,7 +26,8 @@ static int control_path(struct scan *s, struct entry *e, enum which which, char 
 
   if (!(slot->flags & SLOT_ASTRAY) && slot_path(s, e, which, file + 1, path)) return 1;
   if (!slot->pid) return 0;
-  moved_put_cwd((uint32_t)slot->pid, file, path);
+  path_of_process(path, slot->pid, "/cwd");
+  strcat(path, file);
   return 1;
 }
 

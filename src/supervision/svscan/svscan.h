@@ -236,8 +236,6 @@ extern int moved_path(struct scan *, struct entry *, enum which, char buf[PATH_S
 extern void moved_search(struct scan *, struct entry *);
 /* Is its supervisor in what has taken its name? -1: that cannot be told now. */
 extern int moved_is_astray(struct scan *, struct entry *, enum which);
-/* A process' working directory, and more behind it: 32 bytes and more. */
-extern void moved_put_cwd(uint32_t pid, char const *more, char *path);
 /* Is something of it left where nobody finds it? *pid: what, 0 when that is not known. */
 extern int moved_is_lost(struct entry const *, int32_t *pid);
 

@@ -14,7 +14,9 @@
 
 #include <skalibs/types.h>
 
-#define PROC_PATH 32
+#include <lares/path.h>
+
+#define PROC_PATH (PATH_PROC + sizeof "/cmdline")
 
 static int ends_in(char const *text, char const *end) {
   size_t len = strlen(text), less = strlen(end);
@@ -41,14 +43,6 @@ static int has_removed_files(char const *fds) {
   return lock && ok;
 }
 
-static void path_of(char path[PROC_PATH], int32_t pid, char const *file) {
-  size_t at = 6;
-
-  memcpy(path, "/proc/", 6);
-  at += int32_fmt(path + at, pid);
-  memcpy(path + at, file, strlen(file) + 1);
-}
-
 /* What there is no memory or right to see is not known of: then it is waited for. */
 void bereft_read(struct bereft *all) {
   DIR *dir = opendir("/proc");
@@ -60,7 +54,7 @@ void bereft_read(struct bereft *all) {
     int32_t *more;
     uint32_t pid;
     if (!uint320_scan(d->d_name, &pid) || !pid || pid > INT32_MAX) continue;
-    path_of(path, (int32_t)pid, "/fd");
+    path_of_process(path, (int32_t)pid, "/fd");
     if (!has_removed_files(path)) continue;
     more = realloc(all->list, (all->count + 1) * sizeof *more);
     if (!more) break;
@@ -76,7 +70,7 @@ int32_t bereft_find(struct bereft const *all, char const *name) {
   if (!all->count || stat(name, &there) < 0) return 0;
   for (size_t i = 0; i < all->count; i++) {
     char path[PROC_PATH];
-    path_of(path, all->list[i], "/cwd");
+    path_of_process(path, all->list[i], "/cwd");
     if (!stat(path, &cwd) && cwd.st_dev == there.st_dev && cwd.st_ino == there.st_ino)
       return all->list[i];
   }

@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <skalibs/types.h>
-
 #include <lares/path.h>
 #include <lares/status.h>
 
@@ -64,32 +62,24 @@ int look_at_supervisors(void (*each)(void *, char const *, int32_t), void *conte
   return !errno;
 }
 
-static void put_exe(int32_t pid, char exe[32]) {
-  size_t at = 6;
-
-  memcpy(exe, "/proc/", at);
-  at += int32_fmt(exe + at, pid);
-  memcpy(exe + at, "/exe", 5);
-}
-
 int look_runs(int32_t pid, char const *path) {
   struct stat runs, there;
-  char exe[32];
+  char exe[PATH_PROC + sizeof "/exe"];
 
-  put_exe(pid, exe);
+  path_of_process(exe, pid, "/exe");
   return !stat(exe, &runs) && !stat(path, &there) && runs.st_dev == there.st_dev &&
          runs.st_ino == there.st_ino;
 }
 
 int look_is_new(int32_t pid, char const *bindir, char const *program) {
   static char const gone[] = " (deleted)";
-  char exe[32], path[PATH_SIZE];
+  char exe[PATH_PROC + sizeof "/exe"], path[PATH_SIZE];
 
   if (bindir) {
     if (!path_join(path, sizeof path, bindir, program)) return 0;
   } else {
     ssize_t len;
-    put_exe(pid, exe);
+    path_of_process(exe, pid, "/exe");
     len = readlink(exe, path, sizeof path - 1);
     if (len <= 0) return 0;
     path[len] = 0;
