@@ -59,10 +59,10 @@ sub live {
     die "the service was not kept\n" if wait_up($scan, 'after the scanner') != $web;
     my ($supervisor) = wait_for { named($init, 'supervise') } 'the orphaned supervisor';
     kill9($supervisor);
-    wait_for { !process_info($supervisor) } 'it reaped';
+    wait_for { reaped($supervisor) } 'it reaped';
     kill9($web);
     wait_up($scan, 'another service', $web);
-    wait_for { !process_info($web) } 'the service reaped';
+    wait_for { reaped($web) } 'the service reaped';
     signal($init, 'HUP');
     signal($init, 'TERM');
     my $end = wait_exit($init, 30);

@@ -64,7 +64,7 @@ subtest 'a service that ends while its supervisor and the scanner are dead' => s
         kill 'STOP', $scanner; # nothing comes between
         kill9($old);
         kill9($before->{pid});
-        wait_for { !process_info($old) && !process_info($before->{pid}) } 'both reaped';
+        wait_for { reaped($old) && reaped($before->{pid}) } 'both reaped';
         my $note = file_text("$scan/$name/supervise/exit") // '';
         is(join(' ', unpack 'x64 x3 C x4 l> l>', $note), "2 $before->{pid} 9", "$name: the note says who and how");
         kill 'CONT', $scanner;
@@ -135,7 +135,7 @@ subtest 'a vanished service' => sub {
     my $old = supervisor('web') || (grep { $_->{command} =~ m{^lares-supervise .*web $} } descendants())[0]{pid};
     kill9($old);
     kill9($web);
-    wait_for { !process_info($web) } 'its end';
+    wait_for { reaped($web) } 'its end';
     is(join(' ', unpack 'x64 x3 C x4 l> l>', file_text("$def/web/supervise/exit") // ''), "2 $web 9", 'the note is where it is');
     kill 'CONT', $scanner;
     wait_for { said($scan, qr/`web' has gone/) } 'it to go';

@@ -81,7 +81,7 @@ subtest 'kill -9 of supervisors' => sub {
     # the service is by now, leaves the status.
     signal(supervisor('a'), 'STOP');
     signal($before->{a}, 'USR1');
-    wait_for { !process_info($before->{a}) } 'reaped by the scanner';
+    wait_for { reaped($before->{a}) } 'reaped by the scanner';
     ok(-s "$def/a/supervise/exit", 'the scanner leaves a note');
     signal(supervisor('a'), 'CONT');
     my $next = wait_for { my $p = service_pid("$scan/a"); $p && $p != $before->{a} && $p } 'a again';
@@ -280,7 +280,7 @@ sub put_off {
     for (1 .. 300) {
         my $pid = supervisor($name) or return;
         kill9($pid);
-        wait_for { !process_info($pid) && slept($scanner) ne '' } 'its end to be seen';
+        wait_for { reaped($pid) && slept($scanner) ne '' } 'its end to be seen';
     }
     die "the supervisor of $name is never put off\n";
 }
@@ -296,7 +296,7 @@ for my $leaves (0, 1) {
         my $left    = $leaves && wait_for { (file_text("$dir/child") // '') =~ /^(\d+)$/ && $1 } 'its child';
         put_off($scanner, 'web');
         kill9($main);
-        wait_for { !process_info($main) } 'its end';
+        wait_for { reaped($main) } 'its end';
         is(stop_scanner($scanner), 0, 'stopped');
         ok(!alive($left), 'what it left is ended') if $leaves;
         like(file_text("$dir/finished") // '', qr/^9$/m, 'finish was run for that death');
@@ -321,7 +321,7 @@ for my $how ('all is stopped', 'the entry vanishes') {
         wait_for { -e "$dir/ready" } 'the service to listen';
         put_off($scanner, 'web/log');
         kill9($logger);
-        wait_for { !process_info($logger) } 'its end';
+        wait_for { reaped($logger) } 'its end';
         $how =~ /entry/ ? unlink "$scan/web" : signal($scanner, 'TERM');
         wait_for { !alive($main) } 'the service to end';
         ok(-e "$dir/ended", 'it has ended by itself: somebody has read');

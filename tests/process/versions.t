@@ -109,7 +109,7 @@ subtest 'the note of an orphan' => sub {
     my ($dir, $main) = orphaned('note');
     write_file("$dir/supervise/exit", raised(file_text("$dir/supervise/child"), 2), 0600);
     kill9($main);
-    wait_for { Lares::Process::reap_orphans(); !process_info($main) } 'the service reaped';
+    wait_for { Lares::Process::reap_orphans(); reaped($main) } 'the service reaped';
     my $pid = supervise($dir);
     wait_state($dir, state => 'up', deaths => 1);
     is(read_state($dir)->{wstat}, -1, 'is not believed: nobody knows how it ended');

@@ -15,10 +15,10 @@ use Config ();
 use Time::HiRes ();
 use Lares::Proc;
 
-our @EXPORT = (qw(spawn run wait_for resting_fds sleeps_for wait_exit alive signal kill9 time_limit diagnose_file),
+our @EXPORT = (qw(spawn run wait_for resting_fds sleeps_for wait_exit alive reaped signal kill9 time_limit diagnose_file),
     @Lares::Proc::EXPORT);
 
-my (%spawned, @diagnose, $output_dir, $counter);
+my (%spawned, @diagnose, @killed, $output_dir, $counter);
 my %number; # of signals, by name
 @number{ split ' ', $Config::Config{sig_name} } = split ' ', $Config::Config{sig_num};
 
@@ -148,7 +148,21 @@ sub alive {
     return 0 if !$info || $info->{state} =~ /[ZX]/;
     # One that was waited for is not meant: its number may be another's by now.
     my $start = $spawned{$pid} && !$spawned{$pid}{result} && $spawned{$pid}{start};
-    return !$start || $start == $info->{start} ? 1 : 0;
+    return (!$start || $start == $info->{start}) && !is_another($info) ? 1 : 0;
+}
+
+# Has the number of one that was killed just now been given to another? There are only 32768 of
+# them, and the tests beside this one use them up in seconds.
+sub is_another {
+    my ($info) = @_;
+    return scalar grep { $_->{pid} == $info->{pid} && $_->{start} != $info->{start} } @killed;
+}
+
+# It has ended, and its parent knows.
+sub reaped {
+    my ($pid) = @_;
+    my $info = process_info($pid);
+    return !$info || is_another($info);
 }
 
 # wait_for { condition } 'what', seconds: what the condition returns (a list in list context) once
@@ -252,9 +266,15 @@ sub signal {
     my ($pid, $name) = @_;
     die "signal: no pid\n" if !defined $pid || $pid !~ /^[1-9]\d*$/ || $pid == $$;
     die "signal: pid $pid is no process of this test\n" if !is_ours($pid);
+    note_killed($pid) if $name eq 'KILL';
     return kill $name, $pid;
 }
 sub kill9 { return signal($_[0], 'KILL') }
+sub note_killed {
+    my $info = process_info($_[0]) or return;
+    @killed = (grep({ $_->{pid} != $info->{pid} } @killed), $info);
+    shift @killed if @killed > 8; # a later process of ours may well have the number of an earlier one
+}
 
 # Reaps orphans that came to us. Our own children keep their status for wait_exit.
 sub reap_orphans {
