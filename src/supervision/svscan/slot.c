@@ -71,8 +71,12 @@ static void cannot_find(struct scan *s, struct entry *e, enum which which) {
 static void start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct slot *slot = &e->slot[which];
-  char const *argv[6] = {"lares-supervise", slot->deaths < REPORTED_DEATHS ? "-s" : "-qs"};
-  unsigned argc = 2;
+  /* In a stop it comes to end what is left, not to begin anything; a logger begins, to take
+   * what is. */
+  int going = e->phase == PHASE_GOING && which == SERVICE;
+  int quiet = slot->deaths >= REPORTED_DEATHS;
+  char const *argv[5] = {"lares-supervise",
+                         going ? (quiet ? "-qsx" : "-sx") : (quiet ? "-qs" : "-s")};
   int failed = 0;
 
   KILL_POINT(RUN_RECORD);
@@ -84,9 +88,7 @@ static void start(struct scan *s, struct entry *e, enum which which) {
     cannot_find(s, e, which);
     return;
   }
-  /* It comes to end what is left, not to begin anything; a logger begins, to take what is. */
-  if (e->phase == PHASE_GOING && which == SERVICE) argv[argc++] = "-x";
-  option_operand(argv + argc, path);
+  option_operand(argv + 2, path);
   if (!spawn_giving(s, s->supervise, argv, 3, slot->store, &slot->pid, &failed)) {
     slot->pid = 0;
     if (trouble(s, TROUBLE_START)) report_warning_errno("unable to start supervisors");

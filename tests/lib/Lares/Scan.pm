@@ -53,7 +53,7 @@ sub said {
 sub supervisors {
     my %found;
     for my $p (descendants()) {
-        $found{$1} = $p->{pid} if $p->{command} =~ m{^lares-supervise (?:-r \S+ )?-q?s (?:-- )?(.*) $};
+        $found{$1} = $p->{pid} if $p->{command} =~ m{^lares-supervise (?:-r \S+ )?-q?sx? (?:-- )?(.*) $};
     }
     return \%found;
 }
