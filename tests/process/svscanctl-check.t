@@ -61,5 +61,24 @@ END
     is(check("$scan/none")->{exit}, 100, 'no such directory');
 };
 
+subtest 'what the scanner is to run' => sub {
+    my ($scan) = new_scan();
+    make_service("$scan/web", run => 'exec sleep 1000');
+    mkdir "$scan/.lares";
+    write_file("$scan/.lares/$_", "#!/bin/sh\n", 0755) for qw(SIGTERM finish bindir);
+    is(check($scan)->{exit}, 0, 'hooks that can be run');
+    write_file("$scan/.lares/SIGHUP", "#!/bin/sh\n", 0644);
+    write_file("$scan/.lares/SIGUSR1", "#!/no/such/sh\n", 0755);
+    write_file("$scan/.lares/$_", "#!/bin/sh\n", 0755) for qw(SIGusr2 TERM Notify SIGALRM);
+    my $r = check($scan);
+    is("$r->{exit} " . warned($r->{err}), "1 " . <<'END', 'each slip is told');
+.lares/Notify: means nothing; is `notify' meant?
+.lares/SIGHUP: is no executable file
+.lares/SIGUSR1: the interpreter `/no/such/sh' does not exist
+.lares/SIGusr2: means nothing; is `SIGUSR2' meant?
+.lares/TERM: means nothing; is `SIGTERM' meant?
+END
+};
+
 no_processes_left();
 done_testing();

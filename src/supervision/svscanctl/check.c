@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,6 +153,47 @@ static unsigned check_alone(char const *name) {
   return wrong;
 }
 
+/* Which hook is meant by a name that is none's, as SIGTERM by sigterm or TERM; 0. */
+static char const *hook_meant(char const *name) {
+  char const *hook, *meant = 0;
+
+  for (unsigned i = 0; (hook = path_hook(i)); i++) {
+    hook += sizeof ".lares/" - 1;
+    if (!strcmp(hook, name)) return 0;
+    if (!strcasecmp(hook, name) || (!strncmp(hook, "SIG", 3) && !strcasecmp(hook + 3, name)))
+      meant = hook;
+  }
+  return meant;
+}
+
+/* What stands in .lares for the scanner to run. Who may not look into it, which is the
+ * scanner's, is told so and can have the rest right. */
+static unsigned check_hooks(void) {
+  struct check c = {.name = ".lares"};
+  char why[PATH_UNEXECUTED];
+  char const *hook;
+  DIR *open = open_in(&c, ".", ".lares");
+  struct dirent *d;
+
+  for (unsigned i = 0; open && (hook = path_hook(i)); i++) {
+    char const *wrong = path_hook_is_idle(hook)               ? "is no executable file"
+                        : path_script_missing(why, ".", hook) ? why
+                                                              : 0;
+    if (!wrong) continue;
+    c.wrong++;
+    strerr_warnw(hook, ": ", wrong);
+  }
+  while (open && (d = readdir(open))) {
+    char const *meant = hook_meant(d->d_name);
+    if (!meant) continue;
+    c.wrong++;
+    strerr_warnw(".lares/", d->d_name, ": means nothing; is `", meant, "' meant?");
+  }
+  if (!open) return 0;
+  closedir(open);
+  return c.wrong;
+}
+
 int check_entries(char const *scandir) {
   struct entries all = {.list = 0};
   unsigned wrong = 0;
@@ -161,5 +203,6 @@ int check_entries(char const *scandir) {
   if (!entries_read(&all)) strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
   for (size_t i = 0; i < all.count; i++)
     wrong += check_entry(&all.list[i]);
+  wrong += check_hooks();
   return wrong ? EXIT_NO : EXIT_DONE;
 }
