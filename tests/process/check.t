@@ -58,8 +58,7 @@ subtest 'one that does not end' => sub {
     control($dir, 'd');
     my $s = wait_state($dir, state => 'down');
     is($s->{wstat}, 15, 'the stop of the service does not wait for it');
-    ok(!alive($first), 'nor is it left');
-    ok(!alive($sleeper), 'nor what it has started');
+    wait_for { !alive($first) && !alive($sleeper) } 'it and what it has started to be ended, too';
     is(read_state($dir)->{rest}, 0, 'nothing is left behind');
     # The service dies by itself.
     control($dir, 'u');

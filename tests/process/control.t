@@ -77,7 +77,7 @@ sub signals_after {
     $run = last_run($dir, 2);
     control($dir, 'K');
     wait_state($dir, starts => 3, state => 'up');
-    is(scalar(grep { $_->{pgid} == $run->{pid} } descendants($pid)), 0, 'K its group');
+    wait_for { !grep { $_->{pgid} == $run->{pid} } descendants($pid) } 'K to have ended its group';
     leave_service($dir, $pid);
     no_processes_left();
 }
@@ -148,7 +148,7 @@ for my $sig (qw(TERM INT)) {
 for my $case ([[], 'no directory'], [['a', 'b'], 'more than one directory'], [['-z', 'a'], 'unknown option -z']) {
     my $r = run([bin('supervise'), @{ $case->[0] }]);
     is($r->{exit}, 100, "$case->[1]: exit 100");
-    is($r->{err}, "lares-supervise: fatal: $case->[1]; usage: lares-supervise [ -qs ] [ -n SCANDIR ] DIR\n", '... and says so');
+    is($r->{err}, "lares-supervise: fatal: $case->[1]; usage: lares-supervise [ -qsx ] [ -n SCANDIR ] DIR\n", '... and says so');
 }
 is(run([bin('supervise'), tmp('nowhere')])->{exit}, 111, 'no such directory: exit 111');
 like(run([bin('supervise'), '-h'])->{out}, qr/^usage: lares-supervise/, '-h');

@@ -32,7 +32,8 @@ END
     wait_state($dir, paused => 1);
     come_to(qr/T/, $main, $worker);
     pass("$whose: STOP to the group pauses all of it");
-    like(state_of($other), qr/S/, '... and nobody else');
+    come_to(qr/S/, $other);
+    pass('... and nobody else');
     control($dir, 'C');
     wait_state($dir, paused => 0);
     come_to(qr/S/, $main, $worker);

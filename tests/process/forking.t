@@ -109,7 +109,7 @@ subtest 'pid file' => sub {
         wait_for { told($report, 'launched') == 2 } 'it to launch';
         my $main = (told($report, 'launched'))[1];
         wait_state($dir, state => 'up', pid => $main);
-        is(scalar(living($report)), 3, "$kind: one named, two others");
+        wait_for { 3 == living($report) } "$kind: one named, two others";
         control($dir, 'd');
         wait_state($dir, state => 'down');
         is(scalar(living($report)), 0, "$kind: a stop ends all of them");

@@ -193,7 +193,8 @@ for my $how (qw(upgraded killed)) {
         files => { 'notification-fd' => "3\n" });
     my $pid = supervise($dir);
     wait_state($dir, state => 'starting', pid => qr/^[1-9]/);
-    succeed($dir, $pid, 'upgraded');
+    $pid = succeed($dir, $pid, 'upgraded');
+    wait_for { grep { /notify/ } values %{ fds_of($pid) || {} } } 'it to listen again';
     write_file("$dir/go", '');
     wait_for { !grep { /notify/ } values %{ fds_of($pid) } } 'supervise to see the end of file';
     is(read_state($dir)->{state}, 'starting', 'upgraded, then closed without a word: not ready');

@@ -43,6 +43,7 @@ for my $left (sort keys %left) {
             symlink "$def/a", "$scan/a" or die;
             my $scanner = scanner($scan);
             my ($service) = both_up("$scan/a");
+            wait_for { lines_of("$def/a/runs") == 1 } 'it to be what it becomes';
             wait_for { -s "$def/a/stray" } 'the one that stays' if $left{$left};
             my $supervisor = supervisors()->{a};
             at_once($scanner, sub { both_dead($supervisor, $service) },

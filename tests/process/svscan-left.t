@@ -11,6 +11,8 @@ use Test::More;
 sub left_alone {
     my ($scan, $scanner, @names) = @_;
     my %before = map { ($_ => up("$scan/$_")) } @names;
+    # Their shells have read `run', which is taken away next.
+    for my $pid (values %before) { wait_for { process_info($pid)->{command} =~ /^(?:sleep|cat) / } 'it to be what it becomes' }
     kill9($scanner);
     wait_exit($scanner);
     my $over = supervisors();

@@ -60,7 +60,7 @@ subtest 'the directory of a service' => sub {
     is(said($scan, qr/looks like/), 0, 'a file in a scan directory is no reason');
     is(stop_scanner($scanner), 0, 'stopped');
     $scan = "$def/web";
-    sleeper($scan);
+    sleeper($scan, log => 'exec sleep 1000'); # as a service it has nothing to read
     $scanner = scanner($scan);
     wait_for { said($scan, qr/ignoring `run'/) } 'begun';
     is(said($scan, qr/warning svscan \Q$scan\E looks like the directory of a service, not of services/), 1, 'of that of a service it is said');
@@ -365,7 +365,7 @@ subtest 'the scan directory goes' => sub {
     wait_for { !supervisor('b') } 'b gone';
     is(service_pid("$def/a"), $pid, 'another directory in its place: the same entries are the same services');
     ok(!supervisor('b'), 'what is not in it is stopped');
-    is(recorded($scan), 'a c', 'recorded there');
+    wait_for { recorded($scan) eq 'a c' } 'a and c, and no b, to be recorded there';
 
     run(['rm', '-rf', "$scan/.lares"]);
     wait_for { recorded($scan) eq 'a c' } 'made again';

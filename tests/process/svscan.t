@@ -330,11 +330,12 @@ subtest 'order of a stop, -T, -k, scripts' => sub {
     no_processes_left();
     unlink "$scan/.lares/finish", "$scan/web";
 
-    make_service("$def/stubborn", run => "trap '' TERM; while :; do sleep 0.01; done",
+    make_service("$def/stubborn", run => "trap '' TERM; : >ready; while :; do sleep 0.01; done",
         files => { 'timeout-kill' => "0\n" });
     symlink '../def/stubborn', "$scan/stubborn";
     $scanner = scanner($scan, '-T', '1000');
     up("$scan/stubborn");
+    wait_for { -e "$def/stubborn/ready" } 'it to ignore TERM';
     is(stop_scanner($scanner), 0, '-T: what does not end is killed in time');
     is(said($scan, qr/nearly over/), 1, '... and that is said');
     no_processes_left();

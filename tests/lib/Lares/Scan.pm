@@ -49,11 +49,12 @@ sub said {
     return scalar @lines;
 }
 
-# All live supervisors: name => pid.
+# All live supervisors: name => pid. (A child of one that is not its program yet has the same arguments;
+# parents come first.)
 sub supervisors {
     my %found;
     for my $p (descendants()) {
-        $found{$1} = $p->{pid} if $p->{command} =~ m{^lares-supervise (?:-r \S+ )?-q?sx? (?:-- )?(.*) $};
+        $found{$1} //= $p->{pid} if $p->{command} =~ m{^lares-supervise (?:-r \S+ )?-q?sx? (?:-- )?(.*) $};
     }
     return \%found;
 }
