@@ -169,13 +169,20 @@ int state_record_unpack(char const in[STATE_RECORD_SIZE], struct state_record *o
   return 1;
 }
 
+/* One that is being written does not add up, but does a moment later: who must not wait takes
+ * what comes of so many readings at once. */
+#define READINGS 3
+
 int state_record_load(char const *dir, struct state_record *out) {
   char packed[STATE_RECORD_SIZE];
-  ssize_t got = load_file(dir, "supervise/state", packed, sizeof packed);
 
-  if (got < 0) return 0;
-  if (got != sizeof packed) return (errno = EPROTO, 0);
-  return state_record_unpack(packed, out);
+  for (unsigned i = 1;; i++) {
+    ssize_t got = load_file(dir, "supervise/state", packed, sizeof packed);
+    if (got < 0) return 0;
+    if (got != sizeof packed) return (errno = EPROTO, 0);
+    if (state_record_unpack(packed, out)) return 1;
+    if (errno != EPROTO || i == READINGS) return 0;
+  }
 }
 
 /* Read again without a pause so often, then with one, and so long in all. */

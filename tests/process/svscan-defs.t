@@ -272,6 +272,9 @@ subtest 'kept over deaths of the scanner' => sub {
     is(readlink "$scan/web/run", tmp('other/web/run'), 'another -d: the links lead there');
     ok(!supervisor('after'), 'what is not defined there does not run');
     wait_for { names("$scan/after") eq '.definition+ said' } 'nor is there more than it wrote';
+    my $r = run([bin('svscanctl'), 'rescan', $scan], timeout => 70);
+    is("$r->{exit} $r->{err}", '0 ', 'rescan neither waits for it nor complains of it');
+    like(run([bin('svscanctl'), 'list', $scan])->{out}, qr/^after\t.*not defined any more$/m, 'list says why');
     is(stop_scanner($scanner), 0, 'stopped');
     # A log/ that is not defined any more, and again.
     make_service(tmp('other/logs'), run => 'exec sleep 1000', log => "echo begun >>kept\nexec cat");

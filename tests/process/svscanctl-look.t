@@ -31,10 +31,11 @@ subtest 'rescan waits' => sub {
     }
     is_deeply(\@wrong, [], 'what is new is supervised when it ends, with its logger');
     # Removed: a service that takes its time.
-    make_service("$def/slow", run => "trap '' TERM\nwhile :; do sleep 1; done", files => { 'timeout-kill' => "700\n" });
+    make_service("$def/slow", run => "trap '' TERM\n: >ready\nwhile :; do sleep 1; done", files => { 'timeout-kill' => "700\n" });
     symlink '../def/slow', "$scan/slow";
     is(ctl('rescan', $scan)->{exit}, 0, 'one that ends slowly');
     my $pid = up("$scan/slow");
+    wait_for { -e "$def/slow/ready" } 'it to ignore TERM';
     unlink "$scan/slow";
     my $r = ctl('-T', '100', 'rescan', $scan);
     is($r->{exit}, 99, 'the time is over before it has gone');
@@ -154,7 +155,8 @@ subtest 'rescan with definitions' => sub {
     sleeper("$defs/c");
     rename "$defs/b", tmp('away');
     is(ctl('rescan', $scan)->{exit}, 0, 'one comes, one goes');
-    ok(listening("$scan/c") && !-e "$scan/b", 'both have');
+    ok(listening("$scan/c"), 'the one is there');
+    wait_for { !-e "$scan/b" } 'what was built for the other to be taken away';
     is(listed($scan)->{a}[2], "built from $defs/a", 'list says from what');
     is(stop_scanner($scanner), 0, 'stopped');
     no_processes_left();
@@ -194,12 +196,84 @@ subtest 'list' => sub {
     no_processes_left();
 };
 
+# Everything had its supervisor, and it ended before the scanner had read its letter: what was told to
+# leave after it was started again, and what had changed was not followed yet.
+subtest 'rescan waits for the scanner' => sub {
+    my ($scan) = new_scan();
+    make_service("$scan/web", run => 'exec sleep 1000');
+    my $scanner = scanner($scan);
+    up("$scan/web");
+    is(ctl('rescan', $scan)->{exit}, 0, 'rescan');
+    signal($scanner, 'STOP');
+    my $err = tmp('waits.err');
+    my $ctl = spawn([bin('svscanctl'), 'rescan', $scan], stderr => $err);
+    wait_for { !alive($ctl) || slept($ctl) ne '' } 'it to wait, or to end';
+    select undef, undef, undef, 0.3; # that time passes and it does not end is what is asked
+    ok(alive($ctl), 'it does not end before the scanner has looked');
+    is(scalar(my @fifos = glob "$scan/.lares/event/ftrig1:*"), 1, '... which tells it so');
+    signal($scanner, 'CONT');
+    is(wait_exit($ctl)->{exit}, 0, 'then it does');
+    is(scalar(@fifos = glob "$scan/.lares/event/ftrig1:*"), 0, '... and takes away what it listened with');
+    signal($scanner, 'STOP');
+    my $r = ctl('-T', '200', 'rescan', $scan);
+    is("$r->{exit} $r->{err}", "99 lares-svscanctl: warning: the time is over: the scanner has not looked yet\n", 'one that does not look');
+    # A scanner of before the note does not say that it has looked: only what is there can be seen.
+    rename "$scan/.lares/program", "$scan/.lares/program.away";
+    is(ctl('rescan', $scan)->{exit}, 0, 'an older one is not waited for');
+    signal($scanner, 'CONT');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
+# It was "not supervised: it has no `run'", exit 1.
+subtest 'what is half built' => sub {
+    my ($scan, $defs) = new_scan();
+    sleeper("$defs/a");
+    my $scanner = scanner($scan, '-d', $defs);
+    both_up("$scan/a");
+    signal($scanner, 'STOP');
+    make_service("$defs/b", run => 'exec sleep 1000');
+    mkdir "$scan/b" or die;
+    symlink "$defs/b", "$scan/b/.definition+" or die;
+    like(run([bin('svscanctl'), 'list', $scan])->{out}, qr/^b\t.*defined, not built$/m, 'list says what it is');
+    my $r = ctl('-T', '200', 'rescan', $scan);
+    is($r->{exit}, 99, 'rescan waits for it');
+    like($r->{err}, qr/warning: b is not built yet$/m, '... and says so');
+    unlike($r->{err}, qr/it has no/, '... and nothing else of it');
+    signal($scanner, 'CONT');
+    is(ctl('rescan', $scan)->{exit}, 0, 'then it is');
+    is(service_pid("$scan/b") ? 1 : 0, 1, 'b runs') if up("$scan/b");
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
+# Who has taken the lock and not signed yet: the record is of the one before.
+subtest 'a lock whose record names somebody dead' => sub {
+    my ($scan) = new_scan();
+    make_service("$scan/web", run => 'exec sleep 1000');
+    my $scanner = scanner($scan);
+    up("$scan/web");
+    my $old = supervisor('web');
+    signal($scanner, 'STOP');
+    kill9($old);
+    wait_for { !alive($old) } 'it to be dead';
+    open my $lock, '<', "$scan/web/supervise/lock" or die;
+    flock $lock, 2 or die; # LOCK_EX
+    is(listed($scan)->{web}[0], '-', 'list does not name it') or diag(run([bin('svscanctl'), 'list', $scan])->{out});
+    close $lock;
+    signal($scanner, 'CONT');
+    wait_for { supervisor('web') } 'another one';
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
+
 subtest 'stop' => sub {
     my ($scan) = new_scan();
     sleeper("$scan/web");
-    make_service("$scan/stubborn", run => "trap '' TERM\nwhile :; do sleep 1; done", files => { 'timeout-kill' => "0\n", 'kill-mode' => "process\n" });
+    make_service("$scan/stubborn", run => "trap '' TERM\n: >ready\nwhile :; do sleep 1; done", files => { 'timeout-kill' => "0\n", 'kill-mode' => "process\n" });
     my $scanner = scanner($scan);
     my $pid = up("$scan/stubborn");
+    wait_for { -e "$scan/stubborn/ready" } 'it to ignore TERM';
     both_up("$scan/web");
     my $super = supervisor('stubborn');
     my $err = tmp('ctl.err');

@@ -173,6 +173,10 @@ void found_look(struct scan *s, struct entry *e, enum which which) {
   int pidfd = -1;
 
   if (slot_path(s, e, which, "supervise/lock", path)) probe = ask_lock(s, path, &who, &pidfd);
+  if (probe == PROBE_HELD && !slot->pid && who.pid) { /* it had not signed yet */
+    found_take(s, e, which, who.pid, pidfd);
+    return;
+  }
   if (probe == PROBE_HELD && who.pid != slot->pid) {
     if (pidfd >= 0) close(pidfd);
     pidfd = -1;

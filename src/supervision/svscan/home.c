@@ -10,7 +10,8 @@
  *               when the supervisors have left
  *   run/.PID    a symbolic link: a supervisor that was told to go, going.c
  *   event/      a fifodir: a supervisor that waits for a service which is not there is woken
- *               when something is taken up
+ *               when something is taken up (s), lares-svscanctl when all has been looked at
+ *               that it has told us to (h)
  *   stopping    a symbolic link whose text is `BOOT:CODE` (16 hexadecimal digits, decimal): a
  *               stop has begun in this boot; a scanner that finds it goes on with it
  *   ended       the same, left by one that ended with the code of an essential service where
@@ -103,14 +104,30 @@ int home_open(struct scan *s, int32_t *holder) {
   s->has_home = 1;
   (void)unlink(ENDED);
   trouble_over(s, TROUBLE_HOME);
+  return 1;
+}
+
+/* The note comes first: made anew when somebody can ask for an upgrade it says that one is
+ * done.
+ */
+void home_listen(struct scan *s) {
+  program_note(s);
   control_begin(s);
   store_begin(s);
-  return 1;
 }
 
 void home_tell_arrival(struct scan *s) {
   s->arrived = 0;
   if (s->has_home) (void)event_wake(ARRIVALS, "s", 1);
+}
+
+/* Who has asked for it waits there. */
+void home_tell_rescan(struct scan *s) {
+  if (!s->asked || s->unlisted || !s->has_home) return;
+  if (event_wake(ARRIVALS, "h", 1) || !is_shortage(errno))
+    s->asked = 0;
+  else
+    scan_later(s, RETRY_MS);
 }
 
 int home_intact(struct scan const *s) {

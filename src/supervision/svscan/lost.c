@@ -25,7 +25,7 @@ static void move_in(struct scan *s, struct stat const *st) {
               another ? ": it is a new one" : "");
   if (another && !home_open(s, &holder) && holder)
     report_error("another scanner, pid ", report_number(number, holder), ", runs here too");
-  if (another) program_note(s);
+  if (another && s->has_home) home_listen(s);
   for (uint32_t i = 0; another && i < s->top; i++)
     if (s->table[i]) s->table[i]->flags &= (uint8_t)~ENTRY_RECORDED;
   watch_all(s);

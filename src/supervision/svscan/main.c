@@ -175,9 +175,12 @@ static void take_over(struct scan *s) {
                   report_number(number, owner),
                   ", and only one of the same user can run there; remove it if none is to");
   }
-  /* What the one before us was asked to become it did not. */
-  if (!s->upgrade.resumed && s->has_home) (void)unlink(NEXT_BINDIR);
-  program_note(s);
+  if (s->upgrade.resumed)
+    program_note(s);
+  else if (s->has_home) {
+    (void)unlink(NEXT_BINDIR); /* what the one before us was asked to become it did not */
+    home_listen(s);
+  }
   definitions_begin(s);
   if (s->upgrade.resumed) store_begin(s);
   home_find_vanished(s);

@@ -172,7 +172,7 @@ static void home_again(struct scan *s) {
       report_error("another scanner, pid ", report_number(number, holder), ", runs here too");
     return;
   }
-  program_note(s);
+  home_listen(s);
   for (uint32_t i = 0; i < s->top; i++)
     if (s->table[i]) s->table[i]->flags &= (uint8_t)~ENTRY_RECORDED;
 }
@@ -222,6 +222,7 @@ void scan_all(struct scan *s) {
     trouble_over(s, TROUBLE_LIST);
   }
   closedir(dir);
+  home_tell_rescan(s);
 }
 
 void scan_at(struct scan *s, struct deadline when) {
@@ -236,6 +237,7 @@ void scan_later(struct scan *s, uint32_t ms) {
 /* HUP: everything anew, also what left on purpose, what is put off, what was complained of. */
 void scan_rescan(struct scan *s) {
   if (s->stopping) return;
+  s->asked = 1;
   notify_reloading(s);
   for (uint32_t i = 0; i < s->top; i++) {
     struct entry *e = s->table[i];

@@ -114,6 +114,7 @@ struct scan {
   uint8_t has_home; /* .lares/ is usable */
   uint8_t unfound;  /* not every record in it could be looked at */
   uint8_t unlisted; /* nor every name in the scan directory */
+  uint8_t asked;    /* to look at everything, and who has asked is not told yet */
   uint8_t unseen;   /* some of them could not, just now */
   uint8_t put_off;  /* a stop that waits for that: how often it has been tried */
   uint8_t polls;    /* changes are looked for every POLL_MS */
@@ -298,8 +299,12 @@ extern int logpipe_is_owed(struct scan *, struct entry *, int died);
 /* 1, or 0: another scanner has the directory (*holder its pid), or it cannot be used (*holder
  * 0; that is said, and no reason not to go on). */
 extern int home_open(struct scan *, int32_t *holder);
+/* From then on we can be told things. */
+extern void home_listen(struct scan *);
 /* .lares is that of another user's scanner. */
 extern int home_is_foreign(uid_t *owner);
+/* Tell those who had us look at everything, if all has been looked at. */
+extern void home_tell_rescan(struct scan *);
 /* Tell those who wait for what was missing. */
 extern void home_tell_arrival(struct scan *);
 extern int home_intact(struct scan const *);

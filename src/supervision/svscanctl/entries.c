@@ -72,6 +72,26 @@ static int is_undefined(char const *name) {
   return entry_built_from(name, path) && stat(path, &st) < 0 && errno == ENOENT;
 }
 
+/* Of one that is being built, or that is not built any more because the scanner was given other
+ * definitions: what stands there is not all. */
+static void judge_unbuilt(struct entry *e) {
+  char from[PATH_SIZE], now[PATH_SIZE];
+  struct stat was, is;
+
+  if (read_mark(e->name, "/.definition", from) || !read_mark(e->name, "/.definition+", from))
+    return;
+  if (path_join(now, sizeof now, DEFINITIONS,
+                strrchr(from, '/') ? strrchr(from, '/') + 1 : from) &&
+      !stat(now, &is) && !stat(from, &was) && is.st_dev == was.st_dev &&
+      is.st_ino == was.st_ino) {
+    e->kind = ENTRY_UNBUILT;
+    e->wrong = 0;
+  } else {
+    e->kind = ENTRY_NOTHING;
+    e->wrong = "not defined any more";
+  }
+}
+
 int entry_lacks_template(struct entry const *e, char quoted[PATH_QUOTED]) {
   char path[PATH_SIZE];
 
@@ -111,6 +131,7 @@ static void judge(struct entry *e) {
   e->wrong = wrong_with(e->name);
   if (e->wrong && entry_lacks_template(e, quoted)) e->wrong = PATH_NO_TEMPLATE;
   e->has_log = (uint8_t)is_kind(e->name, "log", S_IFDIR);
+  judge_unbuilt(e);
 }
 
 static struct entry *add(struct entries *all, char const *name) {
@@ -155,7 +176,8 @@ static int add_record(struct entries *all, char const *name) {
   text[len] = 0;
   at = uint64_scan(text, &dev);
   if (at && text[at] == ':') (void)uint64_scan(text + at + 1, &ino);
-  if (e && e->kind == ENTRY_SERVICE && e->dev == dev && e->ino == ino) {
+  if (e && (e->kind == ENTRY_SERVICE || e->kind == ENTRY_UNBUILT) && e->dev == dev &&
+      e->ino == ino) {
     e->recorded = 1;
     return 1;
   }

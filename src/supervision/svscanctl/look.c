@@ -11,12 +11,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <lares/child.h>
 #include <lares/path.h>
 #include <lares/status.h>
 
+#define SIGN_TRIES 5
+#define SIGN_MS 1
+
+/* Who has just taken it has not signed yet: it is still the one before, who is dead. */
+static int32_t holder(int fd) {
+  struct identity_record r;
+
+  for (unsigned i = 0;; i++) {
+    int32_t pid = identity_record_read(fd, &r) && r.state == IDENTITY_RUNNING ? r.who.pid : 0;
+    if (pid && !process_has_ended(pid)) return pid;
+    if (i == SIGN_TRIES) return 0;
+    clock_pause(SIGN_MS);
+  }
+}
+
 /* Taken shared for a moment where it is free, as the scanner does; who wants it tries again. */
 int look_at_lock(char const *file, int32_t *pid) {
-  struct identity_record r;
   struct stat st;
   int held = 0;
   int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -26,7 +41,7 @@ int look_at_lock(char const *file, int32_t *pid) {
   if (!fstat(fd, &st) && S_ISREG(st.st_mode) && flock(fd, LOCK_SH | LOCK_NB) < 0 &&
       errno == EWOULDBLOCK) {
     held = 1;
-    if (identity_record_read(fd, &r) && r.state == IDENTITY_RUNNING) *pid = r.who.pid;
+    *pid = holder(fd);
   }
   close(fd);
   errno = 0;

@@ -1,17 +1,22 @@
-/* Waiting for a rescan to have had its effect: everything that can run has its supervisor,
- * which reads commands, and what is not there any more has gone. Found out by looking, as the
- * scanner would have to remember who asks. */
+/* Waiting for a rescan to have had its effect: the scanner has looked, which it says in
+ * .lares/event, everything that can run has its supervisor, which reads commands, and what is
+ * not there any more has gone. That is found out by looking, as the scanner would have to
+ * remember who asks. */
 
 #include <skalibs/nonposix.h>
 #include "svscanctl.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
 #include <lares/control.h>
+#include <lares/event.h>
 #include <lares/exitcode.h>
 #include <lares/path.h>
 
@@ -111,21 +116,59 @@ static unsigned count_wrong(struct rescan const *r) {
   return count;
 }
 
-int rescan_wait(struct deadline until) {
+/* Has the scanner looked since it was told? One that has no note does not say that (it is
+ * older), nor does one that has taken its place meanwhile: it looks when it begins. */
+struct answer {
+  struct event_subscription events;
+  int32_t scanner;
+  int is_there;
+};
+
+static void await_answer(struct answer *a) {
+  struct stat st;
+
+  (void)look_at_lock(LOCK, &a->scanner);
+  a->is_there = lstat(NOTE, &st) < 0 || !event_subscribe(&a->events, EVENTS);
+}
+
+static int has_answered(struct answer *a, int32_t scanner) {
+  char letters[64];
+  ssize_t got;
+
+  if (a->is_there) return 1;
+  a->is_there = scanner != a->scanner;
+  while ((got = read(a->events.read, letters, sizeof letters)) > 0)
+    if (memchr(letters, 'h', (size_t)got)) a->is_there = 1;
+  if (a->is_there) event_unsubscribe(&a->events);
+  return a->is_there;
+}
+
+/* 1: all is as it should be, or 0 when the time is over. */
+static int wait_for_all(struct rescan *r, struct answer *answer, struct deadline until) {
+  for (;;) {
+    struct pollfd answered = {.events = POLLIN};
+    struct deadline now = clock_now();
+    int32_t pid;
+    int running = look_at_lock(LOCK, &pid), looked = has_answered(answer, pid);
+    answered.fd = answer->events.read;
+    if (!entries_read(&r->all)) strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
+    if (looked && !count_awaited(r, 0)) return 1;
+    if (!running) strerr_dief(EXIT_UNSUPERVISED, "the scanner has gone");
+    if (deadline_passed(until, now)) return 0;
+    (void)clock_poll(&answered, 1, deadline_earlier(until, deadline_add_ms(now, LOOK_MS)));
+  }
+}
+
+int rescan(struct deadline until) {
+  struct answer answer = {.events = {.read = -1, .write = -1}};
   struct rescan r = {.all = {.list = 0}};
-  int32_t pid;
 
   bereft_read(&r.bereft);
-  for (;;) {
-    struct deadline now = clock_now();
-    int running = look_at_lock(LOCK, &pid);
-    if (!entries_read(&r.all)) strerr_diefusys(EXIT_SYSTEM, "list the scan directory");
-    if (!count_awaited(&r, 0)) return count_wrong(&r) ? EXIT_NO : EXIT_DONE;
-    if (!running) strerr_dief(EXIT_UNSUPERVISED, "the scanner has gone");
-    if (deadline_passed(until, now)) break;
-    clock_pause_until(deadline_earlier(until, deadline_add_ms(now, LOOK_MS)));
-  }
-  strerr_warnw("the time is over");
+  await_answer(&answer);
+  tell_scanner('h');
+  if (wait_for_all(&r, &answer, until)) return count_wrong(&r) ? EXIT_NO : EXIT_DONE;
+  strerr_warnw("the time is over", answer.is_there ? "" : ": the scanner has not looked yet");
+  event_unsubscribe(&answer.events);
   count_awaited(&r, 1);
   count_wrong(&r);
   return EXIT_TIMEOUT;

@@ -114,9 +114,9 @@ static int carry_out(struct order const *o, char letter, char const *scandir) {
   if (letter == CHECK) return check_entries(scandir);
   tell_find_scanner(scandir, letter);
   if (letter == 'Z') return upgrade_tree(o->bindir, until);
+  if (letter == 'h' && !o->letter) return rescan(until);
   tell_scanner(letter);
   if (o->letter) return EXIT_DONE;
-  if (letter == 'h') return rescan_wait(until);
   code = tell_wait_gone(until, letter == 't');
   return letter == 't' && !code ? tell_left_behind() : code;
 }

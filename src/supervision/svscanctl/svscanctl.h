@@ -13,6 +13,7 @@
 #define REFUSED ".lares/refused"
 #define BINDIR ".lares/bindir"
 #define NEXT_BINDIR ".lares/bindir.next"
+#define EVENTS ".lares/event"
 #define NOTE ".lares/program" /* a link to it, made anew by a scanner that begins */
 #define LOOK_MS 50            /* between two looks while waiting */
 #define BEGIN_MS 2000         /* until a scanner that has just begun reads what it is told */
@@ -59,8 +60,9 @@ extern int tell_left_behind(void);
 
 /* --- rescan.c, list.c: the exit code --- */
 
-/* Wait until everything that can run is supervised, and nothing else. */
-extern int rescan_wait(struct deadline until);
+/* Tell the scanner, and wait until it has looked, and everything that can run is supervised,
+ * and nothing else. */
+extern int rescan(struct deadline until);
 extern int list_entries(void);
 
 /* --- check.c --- */
