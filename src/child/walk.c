@@ -154,6 +154,28 @@ static int walk_everybody(struct everybody *all) {
   return ok;
 }
 
+static void look_at_group(void *context, char const *name) {
+  struct everybody *all = context;
+  struct process_stat ps;
+  pid_t pid;
+
+  if (pid0_scan(name, &pid) && process_stat_read(pid, &ps) && ps.group == all->parent &&
+      ps.state != 'Z' && ps.state != 'X')
+    all->error = EEXIST;
+}
+
+int process_group_lives(pid_t group) {
+  struct everybody all = {.parent = group};
+  int fd;
+
+  if (kill(-group, 0) < 0 && errno == ESRCH) return 0;
+  fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return 1;
+  if (!path_each_name(fd, look_at_group, &all)) all.error = errno;
+  close(fd);
+  return all.error != 0;
+}
+
 /* --- children --------------------------------------------------------------------------------
  */
 

@@ -33,6 +33,16 @@ void path_of_process(char *path, int32_t pid, char const *file) {
   strcpy(path + 6 + int32_fmt(path + 6, pid), file);
 }
 
+void path_of_stop(char buf[PATH_STOP], uint64_t dev, uint64_t ino, int is_log) {
+  size_t len = sizeof ".lares/run/." - 1;
+
+  memcpy(buf, ".lares/run/.", len);
+  len += uint64_fmt(buf + len, dev);
+  buf[len++] = ':';
+  len += uint64_fmt(buf + len, ino);
+  strcpy(buf + len, is_log ? ":l" : ":s");
+}
+
 int path_is_service_name(char const *name) {
   size_t len = strlen(name);
 

@@ -148,7 +148,7 @@ for my $sig (qw(TERM INT)) {
 for my $case ([[], 'no directory'], [['a', 'b'], 'more than one directory'], [['-z', 'a'], 'unknown option -z']) {
     my $r = run([bin('supervise'), @{ $case->[0] }]);
     is($r->{exit}, 100, "$case->[1]: exit 100");
-    is($r->{err}, "lares-supervise: fatal: $case->[1]; usage: lares-supervise [ -qsx ] [ -n SCANDIR ] DIR\n", '... and says so');
+    is($r->{err}, "lares-supervise: fatal: $case->[1]; usage: lares-supervise [ -qs ] [ -n SCANDIR ] DIR\n", '... and says so');
 }
 is(run([bin('supervise'), tmp('nowhere')])->{exit}, 111, 'no such directory: exit 111');
 like(run([bin('supervise'), '-h'])->{out}, qr/^usage: lares-supervise/, '-h');

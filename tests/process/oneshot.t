@@ -150,19 +150,20 @@ sub ran { my $text = file_text("$_[0]/ran"); return defined $text ? $text : '' }
 }
 
 # --- the process group that finish is told of: hours later it may be another's ---
-for my $left ('', 'sleep 1000 & ') {
-    my $dir = make_service(tmp($left ? 'group' : 'nogroup'), run => "${left}echo \$\$ >group", finish => 'echo "$#:$4" >told',
+for my $how (qw(taken orphaned left)) {
+    my $left = $how eq 'left' ? 'sleep 1000 & ' : '';
+    my $dir = make_service(tmp($how), run => "${left}echo \$\$ >group", finish => 'echo "$#:$4" >told',
         files => { type => "oneshot\n", $left ? ('kill-mode' => "process\n") : () });
     my $pid = supervise($dir);
     wait_state($dir, state => 'done');
     chomp(my $group = file_text("$dir/group"));
-    my $stranger = $left ? 0 : take_pid($group);
+    my $stranger = $left ? 0 : take_pid($group, $how eq 'orphaned');
     SKIP: {
         skip "no process could be given the number $group again", 1 if !$left && !$stranger;
         control($dir, 'd');
         wait_state($dir, state => 'down');
         is(file_text("$dir/told"), $left ? "4:$group\n" : "4:\n",
-            $left ? 'somebody is left in it: its number' : 'a stranger has the number: finish is not told of it');
+            $left ? 'somebody is left in it: its number' : 'a stranger has the number' . ($how eq 'orphaned' ? ', whose leader has ended' : '') . ': finish is not told of it');
         ok(!$stranger || alive($stranger), 'who goes on');
     }
     kill9($stranger), waitpid $stranger, 0 if $stranger;

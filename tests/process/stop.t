@@ -202,6 +202,7 @@ sub take_pid {
         if (!$pid) { $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM); setpgrp; sleep 1000 while 1 }
         if ($pid == $want) {
             wait_for { process_info($pid)->{pgid} == $pid } 'its group';
+            Lares::Process::known_anew($pid);
             return $pid;
         }
         kill 'KILL', $pid;

@@ -368,13 +368,26 @@ sub vanishes_and_is_back {
         if ($opt{directory}) { rename $dir, "$scan/../away" or die "rename: $!\n"; $dir = "$scan/../away" }
         else                 { unlink "$scan/$name" }
         wait_for { Lares::State::state_is($dir, state => 'stopping') } 'it to be told';
+        # Dead before the next scanner comes, and perhaps one more seen to die by this one: nobody is found then.
+        if ($opt{earlier}) {
+            my $before = supervisor($name);
+            kill9($before);
+            wait_for { grep { $_->{pid} != $before && $_->{command} =~ m{^lares-supervise .*/def/web $} } descendants() } 'another supervisor';
+        }
+        if ($opt{both}) {
+            signal($scanner, 'STOP');
+            my ($before) = grep { $_->{command} =~ m{^lares-supervise -q?s (?:\S+/def/web|$name) $} } descendants();
+            kill9($before->{pid});
+            wait_for { !alive($before->{pid}) } 'the supervisor to be dead';
+        }
         kill9($scanner);
         wait_exit($scanner);
         my $now = "$scan/" . ($opt{now} || $name);
         if ($opt{directory}) { rename $dir, $now or die "rename: $!\n"; $dir = $now }
         else                 { symlink $dir, $now or die "symlink: $!\n" }
         my $second = scanner($scan, @{ $opt{words} || [] });
-        wait_for { said($scan, qr/found supervisor of/) } 'the next scanner to find it';
+        if ($opt{both}) { wait_for { supervisor($opt{now} || $name) } 'a supervisor' }
+        else            { wait_for { said($scan, qr/found supervisor of/) } 'the next scanner to find it' }
         if ($opt{supervisor}) {
             my $before = supervisor($opt{now} || $name);
             kill9($before);
@@ -398,19 +411,24 @@ vanishes_and_is_back('255 bytes', name => 'w' x 255);
 vanishes_and_is_back('a directory under another name', directory => 1, now => 'web2');
 vanishes_and_is_back('-k', words => ['-k']);
 vanishes_and_is_back('its supervisor killed, too', supervisor => 1);
+# The note was of a supervisor's pid: of one that was dead by then it was forgotten, and the service stayed down.
+vanishes_and_is_back('both killed', both => 1);
+vanishes_and_is_back('its supervisor killed, and then both', earlier => 1, both => 1);
 
-subtest 'a note of a supervisor that has gone says nothing of who has its number' => sub {
+subtest 'a note of another boot, or by a pid as they were once, says nothing' => sub {
     my ($scan, $def) = new_scan();
     link_service($scan, $def, 'web');
     my $scanner = scanner($scan);
     both_up("$scan/web");
     kill9($scanner);
     wait_exit($scanner);
-    my $now = supervisor('web');
-    symlink '0123456789abcdef:0123456789abcdef', "$scan/.lares/run/.$_" or die "symlink: $!\n" for $now, 2;
+    my $pid = supervisor('web');
+    my $now = join(':', (stat "$scan/web")[ 0, 1 ]) . ':s';
+    symlink '0123456789abcdef', "$scan/.lares/run/.$now" or die "symlink: $!\n";
+    symlink '0123456789abcdef:0123456789abcdef', "$scan/.lares/run/.$_" or die "symlink: $!\n" for $pid, 2;
     my $second = scanner($scan);
     wait_for { said($scan, qr/found supervisor of/) >= 2 } 'the next scanner to find it';
-    wait_for { !-l "$scan/.lares/run/.$now" && !-l "$scan/.lares/run/.2" } 'the notes to go';
+    wait_for { !grep { -l "$scan/.lares/run/.$_" } $now, $pid, 2 } 'the notes to go';
     is(run([bin('svc'), '-x', "$scan/web"])->{exit}, 0, 'x');
     wait_for { said($scan, qr/`web', pid \d+, left/) } 'it to leave';
     ok(!supervisor('web'), 'who was told by a person is not replaced');

@@ -30,6 +30,9 @@ extern int child_probe_abilities(struct child_abilities *);
  * namespace. */
 #define ABILITIES_LENGTH 18
 #define ABILITIES_VARIABLE "LARES_KERNEL"
+/* What a scanner calls a service ("web", "web/log") that its supervisor finds by a path alone.
+ */
+#define ENTRY_VARIABLE "LARES_ENTRY"
 extern void child_abilities_text(char text[ABILITIES_LENGTH + 1],
                                  struct child_abilities const *);
 extern int child_abilities_scan(char const *text, struct child_abilities *); /* 1, or 0 */
@@ -272,6 +275,8 @@ extern uint64_t process_clock(void);
 extern pid_t process_parent(pid_t);
 /* Is there no such process, or only what its parent has not reaped? */
 extern int process_has_ended(pid_t);
+/* Does somebody live in this process group? 1 also where that cannot be seen. */
+extern int process_group_lives(pid_t group);
 #define PROCESS_NAME 16
 extern void process_name(pid_t, char name[PROCESS_NAME]);
 /* Does a process say that it is of this service (and instance, if that is not 0)? For somebody

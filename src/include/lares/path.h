@@ -73,6 +73,11 @@ extern int path_is_remote(char const *path);
 #define PATH_PROC 18 /* "/proc/2147483647" and the end, and one more */
 extern void path_of_process(char *path, int32_t pid, char const *file);
 
+/* Where a scanner notes that what is in the directory of this number is being stopped, because
+ * it has vanished, from the scan directory: the service, or its logger. */
+#define PATH_STOP 64
+extern void path_of_stop(char buf[PATH_STOP], uint64_t dev, uint64_t ino, int is_log);
+
 /* What a scanner runs if it is there, as paths from the scan directory (.lares/notify,
  * .lares/SIGTERM and so on): number i, counted from 0; 0 behind the last. There are 16 at most.
  */

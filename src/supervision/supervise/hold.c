@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <lares/report.h>
@@ -72,12 +73,25 @@ static void remove_registration(char const *name) {
   (void)unlink(path);
 }
 
-/* The scanner has noted that everything stops. */
-static int everything_stops(struct supervisor const *s) {
+static int has_noted(struct supervisor const *s, char const *note) {
   char path[PATH_MAX], text[1];
 
-  return s->needs.scan && path_join(path, sizeof path, s->needs.scan, ".lares/stopping") &&
+  return s->needs.scan && path_join(path, sizeof path, s->needs.scan, note) &&
          readlink(path, text, sizeof text) > 0;
+}
+
+static int everything_stops(struct supervisor const *s) {
+  return has_noted(s, ".lares/stopping");
+}
+
+int hold_is_to_go(struct supervisor const *s) {
+  char note[PATH_STOP];
+  struct stat st;
+
+  if (everything_stops(s)) return 1;
+  if (stat(".", &st) < 0) return 0;
+  path_of_stop(note, st.st_dev, st.st_ino, 0);
+  return has_noted(s, note);
 }
 
 static int is_stopping(struct state_record const *r) {

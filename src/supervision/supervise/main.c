@@ -1,4 +1,4 @@
-/* lares-supervise [ -qsx ] DIR: options, and the order of beginning. */
+/* lares-supervise [ -qs ] DIR: options, and the order of beginning. */
 
 #include <skalibs/nonposix.h>
 
@@ -24,7 +24,7 @@
  * all write to shares as few pages as it can. */
 #define SELDOM __attribute__((section(".bss.zz")))
 
-#define USAGE "lares-supervise [ -qsx ] [ -n SCANDIR ] DIR"
+#define USAGE "lares-supervise [ -qs ] [ -n SCANDIR ] DIR"
 
 static char const help[] =
     "usage: " USAGE "\n"
@@ -32,16 +32,18 @@ static char const help[] =
     "  -n  look up the services that it needs in SCANDIR\n"
     "  -q  say nothing when it is impossible to begin; it was said before\n"
     "  -s  started by lares-svscan: output goes to the logger of DIR/log through a named FIFO\n"
-    "  -x  start nothing: leave when what an earlier supervisor has left is over\n"
     "  -h  this text\n";
 
 static int const kept_signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 
 /* The name a person knows it by: as given under lares-svscan, else the directory's own. */
 static void take_name(struct supervisor *s, char const *dir) {
-  size_t len = strlen(dir);
-  char const *base = dir;
+  char const *entry = s->wired && dir[0] == '/' ? getenv(ENTRY_VARIABLE) : 0, *base;
+  size_t len;
 
+  if (entry && *entry) dir = entry; /* it has vanished, and is found by a path alone */
+  base = dir;
+  len = strlen(dir);
   while (len > 1 && dir[len - 1] == '/')
     len--;
   if (!s->wired) {
@@ -96,14 +98,11 @@ static void take_options(struct supervisor *s, int argc, char const *const *argv
   char bad[3];
 
   for (;;) {
-    switch (subgetopt_r(argc, argv, "n:pPqr:sxh", l)) {
+    switch (subgetopt_r(argc, argv, "n:pPqr:sh", l)) {
     case -1:
       return;
     case 's':
       s->wired = 1;
-      break;
-    case 'x':
-      s->going = 1;
       break;
     case 'n':
       s->needs.scan = absolute(l->arg);

@@ -137,6 +137,8 @@ extern int cycle_find(struct supervisor *, struct need const *, char text[NEEDS_
 extern int cycle_waits(struct supervisor *, char const *name);
 
 /* hold.c */
+/* The scanner has noted that everything stops, or this service, which has vanished. */
+extern int hold_is_to_go(struct supervisor const *);
 /* Others need us: a poke came; or a supervisor begins. */
 extern void hold_told(struct supervisor *);
 extern void hold_recall(struct supervisor *);

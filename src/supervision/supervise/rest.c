@@ -132,21 +132,21 @@ static void search_all(struct supervisor *s, struct census *census) {
   search_strays(s, census);
 }
 
-/* With nobody of ours in it the number of our process group may be that of a stranger, who
- * bears it himself then. What cannot be listed is believed to be ours. */
+/* With nobody of ours in it the number of our process group may be that of strangers. What
+ * cannot be listed is believed to be ours. */
 int rest_knows_group(struct supervisor *s) {
   struct census census = {.group = s->state.group};
   struct stray_search strays = strays_for(s, &census);
 
   if (census.group <= 1) return 0;
-  if (process_has_ended(census.group)) return 1; /* nobody else bears the number */
+  if (census.group == s->unreaped || !process_group_lives(census.group)) return 1;
   search_cgroup(s, &census);
   search_tree(s, &census);
   if (s->state.marks & MARK_ORPHANED) {
     strays_search(&strays);
     if (strays.pidfd >= 0) close(strays.pidfd);
     census.count += strays.found;
-    census.unknown |= strays.unknown;
+    census.unknown |= strays.unknown | strays.restless;
   }
   return census.count || census.unknown;
 }

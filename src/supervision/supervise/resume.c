@@ -193,6 +193,7 @@ static int is_of_before(struct supervisor const *s, struct identity_record const
 static int go_on(struct supervisor *s, int have_state) {
   struct identity_record record;
   struct machine const *m = &s->state.machine;
+  int is_done;
 
   if (read_child(s, &record) && record.who.boot == s->abilities.boot) {
     if (record.state == IDENTITY_RUNNING || record.state == IDENTITY_FORKING) {
@@ -207,8 +208,9 @@ static int go_on(struct supervisor *s, int have_state) {
     }
   }
   if (!have_state) return 0;
+  is_done = m->state == STATE_DONE;
   go_first(s);
-  if (s->quit) return 1;
+  if (s->quit || is_done) return 1; /* what it did may be being undone now */
   /* Asked for, to undo what a oneshot did, and never made: a finish is never left out. */
   if (m->role == ROLE_FINISH && !s->state.pid) {
     happen(s, EVENT_UNBORN);
@@ -261,6 +263,7 @@ static void begin_or_go(struct supervisor *s) {
 void resume(struct supervisor *s) {
   int have_state;
 
+  s->going = s->wired && !s->is_log && hold_is_to_go(s);
   need_definition(s);
   have_state = load_records(s);
   s->told = s->state.machine.state;

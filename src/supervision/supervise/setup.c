@@ -172,6 +172,7 @@ static int is_ours(char const *variable) {
   return !strncmp(variable, "LARES_NAME=", 11) || !strncmp(variable, "LARES_ID=", 9) ||
          !strncmp(variable, "LARES_LOGBUF=", 13) || !strncmp(variable, "LARES_CGROUP=", 13) ||
          !strncmp(variable, "LARES_INSTANCE=", 15) ||
+         !strncmp(variable, ENTRY_VARIABLE "=", sizeof ENTRY_VARIABLE) ||
          !strncmp(variable, ABILITIES_VARIABLE "=", sizeof ABILITIES_VARIABLE) ||
          !strncmp(variable, "NOTIFY_SOCKET=", 14) || !strncmp(variable, "WATCHDOG_USEC=", 14) ||
          !strncmp(variable, "WATCHDOG_PID=", 13);

@@ -152,7 +152,7 @@ struct supervisor {
   uint8_t said_no_space; /* a pid namespace */
   uint8_t said_no_look;  /* whom a stop waits for */
   uint8_t quit;          /* leave the loop */
-  uint8_t going;         /* -x: what is found dead is not started again */
+  uint8_t going;         /* a stop is noted: what is found dead is not started again */
   uint8_t no_addressee;  /* the stop is of one that has ended */
   uint8_t forking;       /* enum forking, of the present `run` */
   uint8_t said_no_fork;  /* the one in which a launch was not in time, FORKING_NOT */

@@ -1,10 +1,11 @@
 /* Who was told to go. What vanished is stopped, and taken up again when it is back by then. A
- * scanner that is killed in between leaves a supervisor which ends by itself: for one that a
- * person had told so, and which is not to be started again, the next scanner would take it.
+ * scanner that is killed in between leaves a supervisor which ends by itself, as does each that
+ * takes its place, since the stop is on record: for one that a person had told so, and which is
+ * not to be started again, the next scanner would take it.
  *
- * So there is a link for each supervisor that is told, named by its pid, whose text is
- * `BOOT:INSTANCE` (16 hexadecimal digits each), by which it is known from others that have had
- * that number. */
+ * So there is a link for each stop that is under way, `.lares/run/.DEV:INO:W`, by what is
+ * stopped (two decimal numbers, the directory of the service; s or l, it or its logger), whose
+ * text is the boot (16 hexadecimal digits). It goes when a supervisor has left. */
 
 #include <skalibs/nonposix.h>
 #include "svscan.h"
@@ -13,65 +14,51 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <skalibs/types.h>
+#include <lares/path.h>
 
-#define NOTE_SIZE 40
+#define BOOT_SIZE 17
 
-static void put_path(int32_t pid, char path[sizeof HOME_RUN + 2 + UINT32_FMT]) {
-  memcpy(path, HOME_RUN "/.", sizeof HOME_RUN "/.");
-  path[sizeof HOME_RUN + 1 + uint32_fmt(path + sizeof HOME_RUN + 1, (uint32_t)pid)] = 0;
-}
-
-/* 1, or 0 with errno. */
-static int put_text(struct scan const *s, int32_t pid, char text[NOTE_SIZE]) {
-  struct identity who;
-
-  if (!identity_of(&s->abilities, pid, &who)) return 0;
+static void put_boot(struct scan const *s, char text[BOOT_SIZE]) {
   service_id_number(text, s->abilities.boot);
-  text[16] = ':';
-  service_id_number(text + 17, service_instance(&who));
-  text[33] = 0;
-  return 1;
+  text[BOOT_SIZE - 1] = 0;
 }
 
 /* Without it all goes on, but for that. */
-void going_note(struct scan *s, int32_t pid) {
-  char path[sizeof HOME_RUN + 2 + UINT32_FMT], text[NOTE_SIZE];
+void going_note(struct scan *s, struct entry const *e, enum which which) {
+  char path[PATH_STOP], text[BOOT_SIZE];
 
-  if (!s->has_home || !pid || !put_text(s, pid, text)) return;
-  put_path(pid, path);
-  if (!symlink(text, path)) return;
-  if (errno == EEXIST) (void)unlink(path);
-  if (symlink(text, path) < 0 && trouble(s, TROUBLE_HOME))
+  if (!s->has_home) return;
+  path_of_stop(path, e->dev, e->ino, which == LOGGER);
+  put_boot(s, text);
+  if (symlink(text, path) < 0 && errno != EEXIST && trouble(s, TROUBLE_HOME))
     report_warning_errno("unable to make ", path,
                          ", so that a scanner after this one will know less");
 }
 
-/* Where that cannot be told now it is better started once too often. */
-int going_was_told(int32_t pid) {
-  char path[sizeof HOME_RUN + 2 + UINT32_FMT], text[NOTE_SIZE];
+int going_was_told(struct entry const *e, enum which which) {
+  char path[PATH_STOP], text[BOOT_SIZE];
 
-  put_path(pid, path);
-  return readlink(path, text, sizeof text) > 0 || is_shortage(errno);
+  path_of_stop(path, e->dev, e->ino, which == LOGGER);
+  if (readlink(path, text, sizeof text) > 0) return 1;
+  return -is_shortage(errno);
 }
 
-void going_forget(int32_t pid) {
-  char path[sizeof HOME_RUN + 2 + UINT32_FMT];
+void going_forget(struct entry const *e, enum which which) {
+  char path[PATH_STOP];
 
-  put_path(pid, path);
+  path_of_stop(path, e->dev, e->ino, which == LOGGER);
   (void)unlink(path);
 }
 
+/* Of another boot, or by a pid, as a scanner of before made it. */
 void going_check(struct scan const *s, char const *name) {
-  char path[sizeof HOME_RUN + 2 + UINT32_FMT], noted[NOTE_SIZE], text[NOTE_SIZE];
+  char path[PATH_SIZE], noted[BOOT_SIZE + 1], text[BOOT_SIZE];
   ssize_t len;
-  uint32_t pid;
 
-  if (!uint320_scan(name + 1, &pid) || !pid || pid > INT32_MAX) return;
-  put_path((int32_t)pid, path);
+  if (!path_join(path, sizeof path, HOME_RUN, name)) return;
   len = readlink(path, noted, sizeof noted - 1);
   if (len < 0) return;
   noted[len] = 0;
-  if (put_text(s, (int32_t)pid, text) ? strcmp(text, noted) : !is_shortage(errno))
-    (void)unlink(path);
+  put_boot(s, text);
+  if (strcmp(text, noted)) (void)unlink(path);
 }

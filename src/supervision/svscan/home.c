@@ -8,7 +8,7 @@
  *   run/NAME    a symbolic link whose text is `DEV:INO:PATH` (two decimal numbers, the absolute
  *               path): the directory NAME stood for when its supervisor was started; removed
  *               when the supervisors have left
- *   run/.PID    a symbolic link: a supervisor that was told to go, going.c
+ *   run/.DEV:INO:W  a symbolic link: one whose supervisor was told to go, going.c
  *   event/      a fifodir: a supervisor that waits for a service which is not there is woken
  *               when something is taken up (s), lares-svscanctl when all has been looked at
  *               that it has told us to (h)
@@ -258,7 +258,7 @@ int home_recorded_path(struct entry const *e, char buf[PATH_SIZE]) {
 static int stop_found(struct scan *s, struct entry *e, char const *said) {
   for (unsigned w = 0; w < 2; w++) {
     enum probe probe = found_probe(s, e, (enum which)w);
-    if (probe == PROBE_HELD || (probe == PROBE_FREE && !orphan_lives(s, e, (enum which)w)))
+    if (probe == PROBE_HELD || (probe == PROBE_FREE && !slot_is_owed(s, e, (enum which)w)))
       continue;
     e->slot[w].state = SLOT_DUE;
     e->slot[w].moment = deadline_add_ms(clock_now(), probe == PROBE_FAILED ? RETRY_MS : 0);

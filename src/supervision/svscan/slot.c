@@ -68,17 +68,32 @@ static void cannot_find(struct scan *s, struct entry *e, enum which which) {
   entry_advance(s, e);
 }
 
+/* What its last supervisor wrote in this boot. */
+static int read_state(struct scan *s, struct entry *e, enum which which,
+                      struct state_record *state) {
+  char path[PATH_SIZE];
+
+  return slot_path(s, e, which, "", path) && state_record_load(path, state) &&
+         state->boot == s->abilities.boot;
+}
+
+/* What the one before was told whoever comes next goes on with. */
+static int is_leaving(struct scan *s, struct entry *e, enum which which) {
+  struct state_record state;
+
+  return read_state(s, e, which, &state) && state.machine.flags & FLAG_LEAVING;
+}
+
 static void start(struct scan *s, struct entry *e, enum which which) {
   char path[PATH_SIZE];
   struct slot *slot = &e->slot[which];
-  /* In a stop it comes to end what is left, not to begin anything; a logger begins, to take
-   * what is. */
-  int going = e->phase == PHASE_GOING && which == SERVICE;
-  int quiet = slot->deaths >= REPORTED_DEATHS;
-  char const *argv[5] = {"lares-supervise",
-                         going ? (quiet ? "-qsx" : "-sx") : (quiet ? "-qs" : "-s")};
-  int failed = 0;
+  char const *argv[5] = {"lares-supervise", slot->deaths < REPORTED_DEATHS ? "-s" : "-qs"};
+  char entry[sizeof ENTRY_VARIABLE + PATH_SIZE] = ENTRY_VARIABLE "=";
+  int failed = 0, is_born;
 
+  /* Told to go by a scanner before us, which its supervisor did not live to hear. */
+  if (e->phase == PHASE_ACTIVE && going_was_told(e, which) > 0 && !is_leaving(s, e, which))
+    going_forget(e, which);
   KILL_POINT(RUN_RECORD);
   home_record(s, e);
   KILL_POINT(RUN_RECORDED);
@@ -87,9 +102,15 @@ static void start(struct scan *s, struct entry *e, enum which which) {
   else if (!moved_path(s, e, which, path)) {
     cannot_find(s, e, which);
     return;
+  } else { /* by a path, which is not its name */
+    if (!s->stopping) going_note(s, e, which);
+    slot_name(e, which, entry + sizeof ENTRY_VARIABLE);
+    *s->one_more = entry;
   }
   option_operand(argv + 2, path);
-  if (!spawn_giving(s, s->supervise, argv, 3, slot->store, &slot->pid, &failed)) {
+  is_born = spawn_giving(s, s->supervise, argv, 3, slot->store, &slot->pid, &failed);
+  *s->one_more = 0;
+  if (!is_born) {
     slot->pid = 0;
     if (trouble(s, TROUBLE_START)) report_warning_errno("unable to start supervisors");
     s->hold = deadline_add_ms(clock_now(), RETRY_MS);
@@ -114,15 +135,6 @@ static void start(struct scan *s, struct entry *e, enum which which) {
   if (e->phase == PHASE_GOING) entry_advance(s, e);
 }
 
-/* What its last supervisor wrote in this boot. */
-static int read_state(struct scan *s, struct entry *e, enum which which,
-                      struct state_record *state) {
-  char path[PATH_SIZE];
-
-  return slot_path(s, e, which, "", path) && state_record_load(path, state) &&
-         state->boot == s->abilities.boot;
-}
-
 /* By what it wrote before it left. */
 static int has_left(struct scan *s, struct entry *e, enum which which) {
   struct state_record state;
@@ -137,16 +149,12 @@ static int is_unfinished(struct scan *s, struct entry *e, enum which which) {
   struct state_record state;
 
   if (e->slot[which].deaths > MOST_DEATHS) return 0;
-  return read_state(s, e, which, &state) && !(state.marks & (MARK_LEFT | MARK_BLANK)) &&
-         (state.machine.role != ROLE_NONE || state.machine.state == STATE_STOPPING ||
-          state.machine.state == STATE_FINISHING);
-}
-
-/* What the one before was told whoever comes next goes on with. */
-static int is_leaving(struct scan *s, struct entry *e, enum which which) {
-  struct state_record state;
-
-  return read_state(s, e, which, &state) && state.machine.flags & FLAG_LEAVING;
+  if (!read_state(s, e, which, &state) || state.marks & (MARK_LEFT | MARK_BLANK)) return 0;
+  if (state.machine.role != ROLE_NONE || state.machine.state == STATE_STOPPING ||
+      state.machine.state == STATE_FINISHING)
+    return 1;
+  /* Between two lives others of it may live; and what a oneshot did is to be undone. */
+  return e->phase == PHASE_GOING && (state.machine.state != STATE_DOWN || state.rest);
 }
 
 /* In a stop: without a supervisor a process would go on, or what a logger has to take would be
@@ -189,7 +197,7 @@ void slot_start(struct scan *s, struct entry *e, enum which which) {
   }
   if (slot->flags & SLOT_EARLIER) {
     slot->flags &= (uint8_t)~SLOT_EARLIER;
-    if (e->phase == PHASE_ACTIVE && has_left(s, e, which)) {
+    if (e->phase == PHASE_ACTIVE && has_left(s, e, which) && !going_was_told(e, which)) {
       slot->state = SLOT_LEFT;
       slot->moment = DEADLINE_NEVER;
       return;
@@ -232,12 +240,14 @@ static int was_short(struct slot const *slot) {
 void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat) {
   struct slot *slot = &e->slot[which];
   int32_t pid = slot->pid;
-  int left, asked = slot->flags & SLOT_ASKED, astray = slot->flags & SLOT_ASTRAY, goes;
+  int left, asked = slot->flags & SLOT_ASKED, astray = slot->flags & SLOT_ASTRAY, goes, told,
+            still;
   uint32_t delay;
 
   (void)moved_look(s, e); /* before anything is read that it has left */
   left = !astray && left_on_purpose(s, e, which, wstat);
-  goes = slot->flags & SLOT_GOES || (pid && e->phase == PHASE_ACTIVE && going_was_told(pid));
+  /* Where that cannot be told now it is better started once too often. */
+  goes = slot->flags & SLOT_GOES || (e->phase == PHASE_ACTIVE && going_was_told(e, which));
   if (!was_short(slot)) slot->deaths = 0;
   if (slot->deaths < UINT8_MAX) slot->deaths++;
   delay = astray ? 0 : child_restart_delay(slot->deaths, wstat);
@@ -248,8 +258,10 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
    * place of one that died needs no descriptor of ours. */
   slot->flags =
       (uint8_t)((slot->flags & SLOT_UNSURE) | (wstat == EXIT_SYSTEM << 8 ? 0 : SLOT_PROBED));
-  if (goes && !left && is_leaving(s, e, which)) slot->flags |= SLOT_GOES;
-  if (pid && (goes || e->flags & ENTRY_VANISHED)) going_forget(pid);
+  told = goes || e->flags & ENTRY_VANISHED;
+  still = told && !left && is_leaving(s, e, which);
+  if (goes && still) slot->flags |= SLOT_GOES;
+  if (told && !still) going_forget(e, which);
   slot->state = SLOT_NONE;
   slot->moment = DEADLINE_NEVER;
   if (!left) orphan_expect(s, e, which);

@@ -137,11 +137,12 @@ static char *variable(char const *name, char const *value) {
 static int is_for_us(char const *entry) {
   return is_variable(entry, "NOTIFY_SOCKET") || is_variable(entry, "WATCHDOG_USEC") ||
          is_variable(entry, "WATCHDOG_PID") || is_variable(entry, "LARES_SCANDIR") ||
-         is_variable(entry, "LARES_CGROUP") || is_variable(entry, ABILITIES_VARIABLE);
+         is_variable(entry, "LARES_CGROUP") || is_variable(entry, ENTRY_VARIABLE) ||
+         is_variable(entry, ABILITIES_VARIABLE);
 }
 
 /* Kept until the end of the program. 0 with errno. */
-char const *const *spawn_environment(struct scan const *s) {
+char const *const *spawn_environment(struct scan *s) {
   char known[ABILITIES_LENGTH + 1], *scandir, *kernel, *cgroup;
   char const **envp;
   size_t count = 0, used = 0;
@@ -153,7 +154,7 @@ char const *const *spawn_environment(struct scan const *s) {
   cgroup = s->cgroup ? variable("LARES_CGROUP", s->cgroup) : 0;
   while (environ[count])
     count++;
-  envp = malloc((count + 4) * sizeof *envp);
+  envp = malloc((count + 5) * sizeof *envp);
   if (!envp || !scandir || !kernel || (s->cgroup && !cgroup)) {
     free(envp);
     free(kernel);
@@ -166,6 +167,7 @@ char const *const *spawn_environment(struct scan const *s) {
   envp[used++] = scandir;
   envp[used++] = kernel;
   if (cgroup) envp[used++] = cgroup;
-  envp[used] = 0;
+  envp[used] = envp[used + 1] = 0;
+  s->one_more = &envp[used];
   return envp;
 }

@@ -85,7 +85,7 @@ void slot_ask(struct scan *s, struct entry *e, enum which which) {
     return;
   }
   slot->flags = (uint8_t)((slot->flags & ~SLOT_ASKING) | SLOT_ASKED);
-  if (e->flags & ENTRY_VANISHED && !s->stopping) going_note(s, slot->pid);
+  if (e->flags & ENTRY_VANISHED && !s->stopping) going_note(s, e, which);
   /* A bare pid is never signalled: it may be somebody else's by now. */
   if (slot->state == SLOT_FOUND && slot->pidfd < 0)
     slot_poke(s, e, which, "dx"); /* to daemontools' supervise x alone is not to stop */

@@ -93,6 +93,7 @@ struct scan {
   char const *given;  /* -g, absolute; 0 */
   char const *cgroup; /* in which services get cgroups of their own; 0 */
   char const *const *envp, *const *argv;
+  char const **one_more;     /* in envp: a variable for one supervisor, 0 */
   char supervise[PATH_SIZE]; /* the program, absolute, its links not resolved */
   struct rlimit files;       /* as we found it */
   uint64_t dev, ino;         /* of the scan directory */
@@ -330,9 +331,10 @@ extern void home_ended(struct scan const *);
 /* going.c */
 /* A supervisor is told to go because its directory has vanished; was it, by whichever scanner;
  * it has ended. */
-extern void going_note(struct scan *, int32_t pid);
-extern int going_was_told(int32_t pid);
-extern void going_forget(int32_t pid);
+extern void going_note(struct scan *, struct entry const *, enum which);
+/* 1 or 0; -1: that cannot be told now. */
+extern int going_was_told(struct entry const *, enum which);
+extern void going_forget(struct entry const *, enum which);
 /* A name in run/ with a dot before: no such note, or of one that has gone, it is removed. */
 extern void going_check(struct scan const *, char const *name);
 
@@ -401,7 +403,7 @@ extern int spawn_program(struct scan *, char const *file, char const *const *arg
 /* The same with a descriptor of ours that it gets as `to`, -1 none. */
 extern int spawn_giving(struct scan *, char const *file, char const *const *argv, int to,
                         int give, int32_t *pid, int *failed);
-extern char const *const *spawn_environment(struct scan const *);
+extern char const *const *spawn_environment(struct scan *);
 extern void spawn_raise_limit(struct scan *);
 extern void spawn_restore_limit(struct scan const *);
 

@@ -62,7 +62,7 @@ sub victims {
     for my $pid (keys %command) {
         my $kind = $command{$pid} =~ m{^lares-supervise .*-p }    ? 'probe'
             : $command{$pid} =~ m{^lares-supervise .* \S+/log $}  ? 'log supervisor'
-            : $command{$pid} =~ m{^lares-supervise .*-q?sx? }       ? 'supervisor'
+            : $command{$pid} =~ m{^lares-supervise .*-q?s }       ? 'supervisor'
             : $command{$pid} =~ m{^(?:\S+/)?lares-svscan }        ? 'scanner'
             : $command{$pid} =~ m{^(?:\S+/)?lares-log }           ? 'logger'
             : $command{$pid} =~ m{/tally \S+ (\w+)} && $1 ne 'ever' ? 'service' : next;

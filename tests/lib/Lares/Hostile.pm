@@ -74,18 +74,30 @@ sub leave_scan {
     no_processes_left();
 }
 
-# A process with just this pid, leader of a session, by way of ns_last_pid.
+# The child of one that is killed and reaped.
+sub orphan_of {
+    my ($pid) = @_;
+    my $child = wait_for { (grep { $_->{ppid} == $pid } descendants())[0] } 'its child';
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+    return $child->{pid};
+}
+
+# A process with just this pid, leader of a session, by way of ns_last_pid. $orphaned: that ends, and it is a
+# child of it that is in its group.
 sub take_pid {
-    my ($want) = @_;
+    my ($want, $orphaned) = @_;
     for (1 .. 50) {
         open my $last, '>', '/proc/sys/kernel/ns_last_pid' or return 0;
         syswrite $last, $want - 1 or return 0;
         close $last;
         my $pid = fork;
         return 0 if !defined $pid;
-        if (!$pid) { $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM); POSIX::setsid(); sleep 1000 while 1 }
+        if (!$pid) { $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM); POSIX::setsid(); $orphaned && fork; sleep 1000 while 1 }
         if ($pid == $want) {
             wait_for { process_info($pid)->{sid} == $pid } 'its session';
+            Lares::Process::known_anew($pid);
+            return orphan_of($pid) if $orphaned;
             return $pid;
         }
         kill 'KILL', $pid;

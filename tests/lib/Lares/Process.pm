@@ -158,6 +158,9 @@ sub is_another {
     return scalar grep { $_->{pid} == $info->{pid} && $_->{start} != $info->{start} } @killed;
 }
 
+# A test has had the number given to another on purpose.
+sub known_anew { my ($pid) = @_; @killed = grep { $_->{pid} != $pid } @killed; return }
+
 # It has ended, and its parent knows.
 sub reaped {
     my ($pid) = @_;

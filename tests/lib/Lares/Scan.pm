@@ -54,7 +54,7 @@ sub said {
 sub supervisors {
     my %found;
     for my $p (descendants()) {
-        $found{$1} //= $p->{pid} if $p->{command} =~ m{^lares-supervise (?:-r \S+ )?-q?sx? (?:-- )?(.*) $};
+        $found{$1} //= $p->{pid} if $p->{command} =~ m{^lares-supervise (?:-r \S+ )?-q?s (?:-- )?(.*) $};
     }
     return \%found;
 }
