@@ -154,10 +154,12 @@ TEST_BINARIES := $(patsubst %,$(BUILD)/%,$(C_TESTS))
 TEST_LIBRARY := $(call objects,$(wildcard tests/lib/*.c))
 
 $(BUILD)/obj/tests/%.o: EXTRA = -Itests/lib -Wno-missing-prototypes
+linked_with = $(shell sed -n 's/^.*LINK: \([^*]*\).*/\1/p' $(1).c)
+# Of -static clang says that it has no use for -no-pie.
 define test_rules
 $(BUILD)/$(1): $(BUILD)/obj/$(1).o $$(TEST_LIBRARY) $$(call archives,$$(LIBRARIES))
 	@mkdir -p $$(@D)
-	$$(call say,link,$$@)$$(LINK) -o $$@ $$^ $$(shell sed -n 's/^.*LINK: \([^*]*\).*/\1/p' $(1).c) $$(LINK_LAST)
+	$$(call say,link,$$@)$$(if $$(filter -static,$$(call linked_with,$(1))),$$(subst -no-pie,,$$(LINK)),$$(LINK)) -o $$@ $$^ $$(call linked_with,$(1)) $$(LINK_LAST)
 endef
 $(foreach t,$(C_TESTS),$(eval $(call test_rules,$(t))))
 
