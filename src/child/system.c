@@ -116,7 +116,7 @@ int process_has_ended(pid_t pid) {
   struct process_stat ps;
 
   if (process_stat_read(pid, &ps)) return ps.state == 'Z' || ps.state == 'X';
-  return errno == ENOENT || errno == ESRCH;
+  return kill(pid, 0) < 0 && errno == ESRCH; /* with hidepid it only cannot be seen */
 }
 
 void process_name(pid_t pid, char name[PROCESS_NAME]) {

@@ -18,13 +18,20 @@
 #define SIGN_TRIES 5
 #define SIGN_MS 1
 
+/* Of this boot and pid namespace: elsewhere the number says nothing of processes here. */
+static int is_from_here(struct identity const *who) {
+  static struct child_abilities here;
+
+  return (here.boot || child_probe_abilities(&here)) && who->boot == here.boot;
+}
+
 /* Who has just taken it has not signed yet: it is still the one before, who is dead. */
 static int32_t holder(int fd) {
   struct identity_record r;
 
   for (unsigned i = 0;; i++) {
     int32_t pid = identity_record_read(fd, &r) && r.state == IDENTITY_RUNNING ? r.who.pid : 0;
-    if (pid && !process_has_ended(pid)) return pid;
+    if (pid && (!is_from_here(&r.who) || !process_has_ended(pid))) return pid;
     if (i == SIGN_TRIES) return 0;
     clock_pause(SIGN_MS);
   }
