@@ -186,4 +186,40 @@ subtest 'one that vanished as its supervisor died, and was a link to a long path
     is(stop_scanner($scanner), 0, 'stopped');
     no_processes_left();
 };
+
+# After a boot in which .lares cannot be written nothing would ever have been started.
+subtest 'notes of another boot' => sub {
+    my ($scan) = new_scan();
+    my $dir = make_service("$scan/a", run => 'exec sleep 1000');
+    mkdir "$scan/.lares";
+    mkdir "$scan/.lares/run";
+    symlink '00000000deadbeef:0', "$scan/.lares/stopping" or die;
+    symlink '00000000deadbeef', "$scan/.lares/run/." . join(':', (stat $dir)[ 0, 1 ]) . ':s' or die;
+    my $pid = spawn([bin('supervise'), '-s', 'a'], cwd => $scan, env => { LARES_SCANDIR => $scan }, quiet => 1);
+    wait_state($dir, state => 'up');
+    pass('it is started all the same');
+    is(leave_service($dir, $pid), 0, 'leaves');
+    no_processes_left();
+};
+
+# It was noted as told to go: what a person told it later was undone.
+subtest 'the scan directory was away as a supervisor died' => sub {
+    my ($scan, $def) = new_scan();
+    make_service("$def/a", run => 'exec sleep 1000');
+    symlink '../def/a', "$scan/a";
+    my $scanner = scanner($scan);
+    my $pid = up("$scan/a");
+    my $supervisor = supervisor('a');
+    rename $scan, "$def/away";
+    wait_for { said($scan, qr/is gone/) } 'said';
+    kill9($supervisor);
+    wait_for { grep { $_->{pid} != $supervisor && $_->{command} =~ /^lares-supervise -q?s / } descendants() } 'another one';
+    rename "$def/away", $scan;
+    wait_for { said($scan, qr/is there again/) } 'there again';
+    is(run([bin('svscanctl'), 'rescan', $scan], timeout => 70)->{exit}, 0, 'looked at');
+    is(join(' ', glob "$scan/.lares/run/.[0-9]*"), '', 'nobody was told to go');
+    is(service_pid("$scan/a"), $pid, 'and it is as it was');
+    is(stop_scanner($scanner), 0, 'stopped');
+    no_processes_left();
+};
 done_testing();

@@ -215,6 +215,14 @@ subtest 'rescan waits for the scanner' => sub {
     is(wait_exit($ctl)->{exit}, 0, 'then it does');
     is(scalar(@fifos = glob "$scan/.lares/event/ftrig1:*"), 0, '... and takes away what it listened with');
     signal($scanner, 'STOP');
+    $ctl = spawn([bin('svscanctl'), 'rescan', $scan], stderr => $err);
+    wait_for { my @f = glob "$scan/.lares/event/ftrig1:*"; scalar @f } 'another one to wait';
+    kill9($scanner);
+    wait_exit($scanner);
+    is(wait_exit($ctl)->{exit}, 102, 'a scanner that is killed has not looked');
+    $scanner = scanner($scan);
+    wait_for { listens($scan) && said($scan, qr/found supervisor/) } 'another scanner';
+    signal($scanner, 'STOP');
     my $r = ctl('-T', '200', 'rescan', $scan);
     is("$r->{exit} $r->{err}", "99 lares-svscanctl: warning: the time is over: the scanner has not looked yet\n", 'one that does not look');
     # A scanner of before the note does not say that it has looked: only what is there can be seen.

@@ -17,12 +17,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <skalibs/types.h>
+
 #include <lares/report.h>
 #include <lares/shortage.h>
 #include <lares/text.h>
 
 #include "supervise.h"
 
+#define BOOT_DIGITS 16
 #define GRACE_MS 1000
 #define REACTION_MS                                                                            \
   5000                /* until a dependent has begun to stop; after its KILL, until it ended */
@@ -73,11 +76,14 @@ static void remove_registration(char const *name) {
   (void)unlink(path);
 }
 
+/* In this boot, with which such notes begin: a scanner that cannot write leaves older ones. */
 static int has_noted(struct supervisor const *s, char const *note) {
-  char path[PATH_MAX], text[1];
+  char path[PATH_MAX], text[BOOT_DIGITS + 1] = "";
+  uint64_t boot;
 
   return s->needs.scan && path_join(path, sizeof path, s->needs.scan, note) &&
-         readlink(path, text, sizeof text) > 0;
+         readlink(path, text, BOOT_DIGITS) == BOOT_DIGITS &&
+         uint64_xscan(text, &boot) == BOOT_DIGITS && boot == s->abilities.boot;
 }
 
 static int everything_stops(struct supervisor const *s) {

@@ -35,12 +35,17 @@ void going_note(struct scan *s, struct entry const *e, enum which which) {
                          ", so that a scanner after this one will know less");
 }
 
-int going_was_told(struct entry const *e, enum which which) {
-  char path[PATH_STOP], text[BOOT_SIZE];
+int going_was_told(struct scan const *s, struct entry const *e, enum which which) {
+  char path[PATH_STOP], noted[BOOT_SIZE + 1], text[BOOT_SIZE];
+  ssize_t len;
 
+  if (!s->has_home) return 0;
   path_of_stop(path, e->dev, e->ino, which == LOGGER);
-  if (readlink(path, text, sizeof text) > 0) return 1;
-  return -is_shortage(errno);
+  len = readlink(path, noted, sizeof noted - 1);
+  if (len < 0) return -is_shortage(errno);
+  noted[len] = 0;
+  put_boot(s, text);
+  return !strcmp(text, noted);
 }
 
 void going_forget(struct entry const *e, enum which which) {

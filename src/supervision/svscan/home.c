@@ -123,7 +123,8 @@ void home_tell_arrival(struct scan *s) {
 
 /* Who has asked for it waits there. */
 void home_tell_rescan(struct scan *s) {
-  if (!s->asked || s->unlisted || !s->has_home) return;
+  /* A name that cannot be looked at now may never be. */
+  if (!s->asked || (s->unlisted && !s->unseen) || !s->has_home) return;
   if (event_wake(ARRIVALS, "h", 1) || !is_shortage(errno))
     s->asked = 0;
   else

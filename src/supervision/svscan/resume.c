@@ -68,6 +68,7 @@ static void resume_slot(struct scan *s, struct entry *e, enum which which) {
 
 void resume_begin(struct scan *s) {
   report_info("upgraded in place; telling the supervisors to follow");
+  s->asked = 1; /* the one before us may have been, and not have looked yet */
   scan_all(s);
   for (uint32_t i = 0; i < s->top; i++)
     for (unsigned w = 0; s->table[i] && w < 2; w++)

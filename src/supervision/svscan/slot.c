@@ -92,7 +92,7 @@ static void start(struct scan *s, struct entry *e, enum which which) {
   int failed = 0, is_born;
 
   /* Told to go by a scanner before us, which its supervisor did not live to hear. */
-  if (e->phase == PHASE_ACTIVE && going_was_told(e, which) > 0 && !is_leaving(s, e, which))
+  if (e->phase == PHASE_ACTIVE && going_was_told(s, e, which) > 0 && !is_leaving(s, e, which))
     going_forget(e, which);
   KILL_POINT(RUN_RECORD);
   home_record(s, e);
@@ -103,7 +103,7 @@ static void start(struct scan *s, struct entry *e, enum which which) {
     cannot_find(s, e, which);
     return;
   } else { /* by a path, which is not its name */
-    if (!s->stopping) going_note(s, e, which);
+    if (!s->stopping && e->phase == PHASE_GOING) going_note(s, e, which);
     slot_name(e, which, entry + sizeof ENTRY_VARIABLE);
     *s->one_more = entry;
   }
@@ -154,7 +154,7 @@ static int is_unfinished(struct scan *s, struct entry *e, enum which which) {
       state.machine.state == STATE_FINISHING)
     return 1;
   /* Between two lives others of it may live; and what a oneshot did is to be undone. */
-  return e->phase == PHASE_GOING && (state.machine.state != STATE_DOWN || state.rest);
+  return e->phase == PHASE_GOING && (state.machine.state == STATE_DONE || state.rest);
 }
 
 /* In a stop: without a supervisor a process would go on, or what a logger has to take would be
@@ -197,7 +197,7 @@ void slot_start(struct scan *s, struct entry *e, enum which which) {
   }
   if (slot->flags & SLOT_EARLIER) {
     slot->flags &= (uint8_t)~SLOT_EARLIER;
-    if (e->phase == PHASE_ACTIVE && has_left(s, e, which) && !going_was_told(e, which)) {
+    if (e->phase == PHASE_ACTIVE && has_left(s, e, which) && !going_was_told(s, e, which)) {
       slot->state = SLOT_LEFT;
       slot->moment = DEADLINE_NEVER;
       return;
@@ -247,7 +247,7 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
   (void)moved_look(s, e); /* before anything is read that it has left */
   left = !astray && left_on_purpose(s, e, which, wstat);
   /* Where that cannot be told now it is better started once too often. */
-  goes = slot->flags & SLOT_GOES || (e->phase == PHASE_ACTIVE && going_was_told(e, which));
+  goes = slot->flags & SLOT_GOES || (e->phase == PHASE_ACTIVE && going_was_told(s, e, which));
   if (!was_short(slot)) slot->deaths = 0;
   if (slot->deaths < UINT8_MAX) slot->deaths++;
   delay = astray ? 0 : child_restart_delay(slot->deaths, wstat);
@@ -276,7 +276,7 @@ void slot_ended(struct scan *s, struct entry *e, enum which which, int32_t wstat
     char name[PATH_SIZE];
     report_info("supervisor of `", slot_name(e, which, name),
                 "' left, as a scanner before this one had told it; starting another");
-    delay = 0;
+    delay = slot->deaths > 1 ? RETRY_MS : 0; /* where the note cannot be taken away */
     due_in(s, slot, delay);
   } else if (e->phase == PHASE_ACTIVE) {
     char name[PATH_SIZE], number[REPORT_NUMBER];

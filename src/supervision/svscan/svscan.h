@@ -333,7 +333,7 @@ extern void home_ended(struct scan const *);
  * it has ended. */
 extern void going_note(struct scan *, struct entry const *, enum which);
 /* 1 or 0; -1: that cannot be told now. */
-extern int going_was_told(struct entry const *, enum which);
+extern int going_was_told(struct scan const *, struct entry const *, enum which);
 extern void going_forget(struct entry const *, enum which);
 /* A name in run/ with a dot before: no such note, or of one that has gone, it is removed. */
 extern void going_check(struct scan const *, char const *name);

@@ -136,7 +136,7 @@ static int has_answered(struct answer *a, int32_t scanner) {
   ssize_t got;
 
   if (a->is_there) return 1;
-  a->is_there = scanner != a->scanner;
+  a->is_there = scanner && scanner != a->scanner;
   while ((got = read(a->events.read, letters, sizeof letters)) > 0)
     if (memchr(letters, 'h', (size_t)got)) a->is_there = 1;
   if (a->is_there) event_unsubscribe(&a->events);
