@@ -50,6 +50,11 @@ for (1 .. 20) {
     is($after->{wstat}, 9, 'killed while upgrading: the status is known') if $after->{wstat} != 9;
 }
 is(read_state($dir)->{deaths}, 20, '20 deaths around 20 upgrades, each counted and restarted once');
+# The last of them may be under way still, and would be refused, too, by what is to be tried next.
+wait_for {
+    my $before = slept($supervisor);
+    !grep({ $_->{command} =~ /^lares-supervise -p / } descendants($supervisor)) && $before ne '' && $before eq slept($supervisor)
+} 'the last upgrade to be over';
 
 my $long = file_text(bin('supervise'));
 my %bad  = (
