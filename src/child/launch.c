@@ -28,17 +28,13 @@ static int is_younger(struct launch const *l, pid_t pid) {
   return who.start >= l->who.start;
 }
 
-static int is_dead(struct process_stat const *ps) {
-  return ps->state == 'Z' || ps->state == 'X';
-}
-
 /* by_age: it counts when it says nothing and is young. */
 static int is_of_launch(struct launch const *l, pid_t pid, int by_age) {
   struct service_id id = id_of(l);
   struct process_stat ps;
 
   if (pid == l->except || pid == l->who.pid || pid == getpid()) return 0;
-  if (!process_stat_read(pid, &ps) || is_dead(&ps)) return 0;
+  if (!process_stat_read(pid, &ps) || process_stat_is_dead(&ps)) return 0;
   switch (stray_mark_of(pid, &id)) {
   case STRAY_MATCHES:
     return 1;
@@ -64,7 +60,7 @@ static void look_at_child(void *context, pid_t parent, pid_t pid) {
   if (pid == look->launch->except || pid == look->launch->who.pid) return;
   if (!is_of_launch(look->launch, pid, 1)) {
     /* Asked for last: it may have forked and ended while it was looked at. */
-    look->rest.ended += !process_stat_read(pid, &ps) || is_dead(&ps);
+    look->rest.ended += !process_stat_read(pid, &ps) || process_stat_is_dead(&ps);
     return;
   }
   look->rest.count++;

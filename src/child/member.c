@@ -36,7 +36,7 @@ int process_is_of(pid_t pid, struct membership const *m) {
 static int lives(pid_t pid) {
   struct process_stat ps;
 
-  return process_stat_read(pid, &ps) && ps.state != 'Z' && ps.state != 'X';
+  return process_stat_read(pid, &ps) && !process_stat_is_dead(&ps);
 }
 
 /* Opened first: then the number is still its own when the rest was looked at. */

@@ -18,6 +18,10 @@ struct process_stat {
   int32_t exit_code;     /* field 52, as wait() gives it; only of a zombie one may ptrace */
 };
 
+static inline int process_stat_is_dead(struct process_stat const *ps) {
+  return ps->state == 'Z' || ps->state == 'X';
+}
+
 /* 1, or 0 with errno (ENOENT or ESRCH: no such process; EPROTO: not understood). */
 extern int process_stat_read(pid_t pid, struct process_stat *);
 

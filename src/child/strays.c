@@ -103,7 +103,7 @@ static void look_closer(struct hunt *hunt, pid_t parent, pid_t pid, int pidfd) {
     search->restless = 1;
     return;
   }
-  if (ps.state == 'Z' || ps.state == 'X') return;
+  if (process_stat_is_dead(&ps)) return;
   if (mark == STRAY_MATCHES || is_of_session(search, &ps) ||
       (search->cgroup && cgroup_has(search->cgroup, pid))) {
     take(hunt, pid, pidfd, &ps);

@@ -115,7 +115,7 @@ pid_t process_parent(pid_t pid) {
 int process_has_ended(pid_t pid) {
   struct process_stat ps;
 
-  if (process_stat_read(pid, &ps)) return ps.state == 'Z' || ps.state == 'X';
+  if (process_stat_read(pid, &ps)) return process_stat_is_dead(&ps);
   return kill(pid, 0) < 0 && errno == ESRCH; /* with hidepid it only cannot be seen */
 }
 

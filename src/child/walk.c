@@ -141,39 +141,42 @@ static void look_at(void *context, char const *name) {
     all->each(all->context, all->parent, pid);
 }
 
-static int walk_everybody(struct everybody *all) {
-  int fd, ok, saved;
+/* 1, or 0 with errno. */
+static int each_in_proc(void (*look)(void *context, char const *name), void *context) {
+  int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ok, saved;
 
-  if (!tree_is_visible()) return 0;
-  fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return 0;
-  ok = path_each_name(fd, look_at, all);
+  ok = path_each_name(fd, look, context);
   saved = errno;
   close(fd);
   errno = saved;
   return ok;
 }
 
+static int walk_everybody(struct everybody *all) {
+  return tree_is_visible() && each_in_proc(look_at, all);
+}
+
+struct group {
+  pid_t group;
+  int lives;
+};
+
 static void look_at_group(void *context, char const *name) {
-  struct everybody *all = context;
+  struct group *group = context;
   struct process_stat ps;
   pid_t pid;
 
-  if (pid0_scan(name, &pid) && process_stat_read(pid, &ps) && ps.group == all->parent &&
-      ps.state != 'Z' && ps.state != 'X')
-    all->error = EEXIST;
+  if (pid0_scan(name, &pid) && process_stat_read(pid, &ps) && ps.group == group->group &&
+      !process_stat_is_dead(&ps))
+    group->lives = 1;
 }
 
 int process_group_lives(pid_t group) {
-  struct everybody all = {.parent = group};
-  int fd;
+  struct group is = {.group = group};
 
   if (kill(-group, 0) < 0 && errno == ESRCH) return 0;
-  fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return 1;
-  if (!path_each_name(fd, look_at_group, &all)) all.error = errno;
-  close(fd);
-  return all.error != 0;
+  return !each_in_proc(look_at_group, &is) || is.lives;
 }
 
 /* --- children --------------------------------------------------------------------------------

@@ -90,12 +90,8 @@ struct deadline follow_deadline(struct follow const *f) {
   return f->ok < 0 ? deadline_add_ms(clock_now(), FOLLOW_GONE_MS) : DEADLINE_NEVER;
 }
 
-static int load_state(void const *dir, struct state_record *record) {
-  return state_record_load(dir, record);
-}
-
 int follow_state(struct follow const *f, struct state_record *record) {
-  return state_record_settled(&load_state, f->dir, record);
+  return state_record_load_settled(f->dir, record);
 }
 
 static int open_journal(struct follow const *f, struct stat *st) {

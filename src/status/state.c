@@ -204,6 +204,14 @@ int state_record_settled(int (*read)(void const *context, struct state_record *)
   }
 }
 
+static int load(void const *dir, struct state_record *out) {
+  return state_record_load(dir, out);
+}
+
+int state_record_load_settled(char const *dir, struct state_record *out) {
+  return state_record_settled(&load, dir, out);
+}
+
 int state_record_next(struct state_record const *r, struct stamp *next) {
   struct stamp now;
   int64_t left, ns;

@@ -33,9 +33,10 @@ my $pid = read_status("$dir/log")->{pid};
 kill9($pid);
 wait_for { my $s = eval { read_status("$dir/log") }; $s && $s->{pid} && $s->{pid} != $pid } 'another logger';
 cmp_ok(status('log')->{dropped_lines}, '>=', $dropped, 'the next one goes on counting');
+sub written { return scalar(join('', map { file_text($_) } (sort glob "$dir/log/main/\@*"), "$dir/log/main/current") =~ tr/\n//) }
 # What was in the pipe just then the next one writes.
-wait_for { LINES <= (join('', map { file_text($_) } (sort glob "$dir/log/main/\@*"), "$dir/log/main/current") =~ tr/\n//) } 'all lines to be written';
-is(join('', map { file_text($_) } (sort glob "$dir/log/main/\@*"), "$dir/log/main/current") =~ tr/\n//, LINES, 'the file has them all');
+wait_for { LINES <= written() } 'all lines to be written';
+is(written(), LINES, 'the file has them all');
 signal($scanner, 'TERM');
 is(wait_exit($scanner, 30)->{exit}, 0, 'stopped in an orderly manner');
 no_processes_left();

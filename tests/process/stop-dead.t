@@ -17,7 +17,7 @@ sub at_once {
     $_->() for @doings;
     kill 'CONT', $scanner;
 }
-sub process_state { return (file_text("/proc/$_[0]/stat") // '') =~ /\) (\w)/ ? $1 : '' }
+sub process_state { return (process_info($_[0]) || {})->{state} // '' }
 # Dead, also where nobody reaps it yet.
 sub both_dead {
     my @pids = @_;
@@ -97,7 +97,7 @@ for my $with ('', 'finish') {
     };
 }
 
-# What undoes it was taken for dead and got TERM.
+# What undoes it was taken for dead and got TERM: it takes a moment, in which that comes.
 subtest 'the supervisor had not written down that a oneshot is done' => sub {
     my ($scan, $def) = new_scan();
     my $dir = make_service("$def/a", run => 'echo up >>log; read x <gate', finish => "trap 'echo told >>log; exit 1' TERM; echo begun >>log; sleep 0.3; echo ended >>log",

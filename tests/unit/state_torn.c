@@ -27,10 +27,6 @@ ssize_t read(int fd, void *buf, size_t size) {
   return got;
 }
 
-static int load(void const *dir, struct state_record *r) {
-  return state_record_load(dir, r);
-}
-
 /* Torn so often: is it read whole in the end? */
 static int is_whole(unsigned times) {
   struct state_record r;
@@ -55,7 +51,7 @@ int main(void) {
   ok(is_whole(2), "torn twice, then whole");
   ok(!is_whole(3) && errno == EPROTO && !torn, "one that stays so is damaged");
   torn = 100;
-  ok(state_record_settled(&load, ".", &r) && r.sequence == 42, "who may wait reads more often");
+  ok(state_record_load_settled(".", &r) && r.sequence == 42, "who may wait reads more often");
   need(!unlink("supervise/state") && !rmdir("supervise") && !rmdir(dir));
   return tap_done();
 }

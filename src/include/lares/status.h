@@ -222,6 +222,8 @@ extern int state_record_load(char const *dir, struct state_record *);
  * has never been written is of a supervisor that is about to begin. For clients: it waits. */
 extern int state_record_settled(int (*read)(void const *context, struct state_record *),
                                 void const *context, struct state_record *);
+/* The same of DIR/supervise/state. */
+extern int state_record_load_settled(char const *dir, struct state_record *);
 /* When the next start is due (backoff, failed with a retry) as a stamp: 1, or 0 for never. */
 extern int state_record_next(struct state_record const *, struct stamp *);
 

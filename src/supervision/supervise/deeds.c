@@ -247,9 +247,9 @@ void reap_recorded(struct supervisor *s) {
   KILL_POINT(REAPED);
 }
 
-/* We have come in the midst of a stop, which is told to us when we listen: too
- * late for what was dead when we came, which would be started once more. (While an end is told
- * that has had its consequences, somebody lives.) */
+/* We have come in the midst of a stop, which is told to us when we listen: too late for what
+ * was dead when we came, which would be started once more. (While an end is told that has had
+ * its consequences, somebody lives.) */
 void go_first(struct supervisor *s) {
   if (!s->going || s->successor || s->quit || s->state.machine.flags & FLAG_LEAVING) return;
   s->no_addressee = 1;

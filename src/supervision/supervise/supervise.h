@@ -272,6 +272,7 @@ extern unsigned reap(struct supervisor *);
 extern void happen(struct supervisor *, enum machine_event);
 /* The process of the present role has ended: record it (R3), reap it, tell the machine. */
 extern void process_ended(struct supervisor *, int32_t wstat);
+/* Where a stop is noted (going): obey it before anything is made of what has ended. */
 extern void go_first(struct supervisor *);
 /* Reap the one whose end is on record, unless that has been done. */
 extern void reap_recorded(struct supervisor *);

@@ -159,10 +159,6 @@ static void die_of(char const *file) {
   strerr_dief(EXIT_SYSTEM, "take over: ", text);
 }
 
-static int load_state(void const *dir, struct state_record *state) {
-  return state_record_load(dir, state);
-}
-
 int upgrade_probe(void) {
   struct history_writer journal;
   struct history_record last;
@@ -172,7 +168,7 @@ int upgrade_probe(void) {
 
   KILL_POINT(PROBING);
   /* The supervisor that tries us goes on with its work, and writes. */
-  if (!state_record_settled(&load_state, ".", &state)) die_of(FILE_STATE);
+  if (!state_record_load_settled(".", &state)) die_of(FILE_STATE);
   if (fd < 0 || !(status_is_blank(fd) || identity_record_read(fd, &record))) die_of(FILE_CHILD);
   if (!history_open(&journal, FILE_HISTORY, 0, &last)) die_of(FILE_HISTORY);
   return EXIT_PROBED;

@@ -35,17 +35,25 @@ void going_note(struct scan *s, struct entry const *e, enum which which) {
                          ", so that a scanner after this one will know less");
 }
 
-int going_was_told(struct scan const *s, struct entry const *e, enum which which) {
-  char path[PATH_STOP], noted[BOOT_SIZE + 1], text[BOOT_SIZE];
-  ssize_t len;
+/* Is it a note of this boot? -1 with errno: it cannot be read. */
+static int is_of_boot(struct scan const *s, char const *path) {
+  char noted[BOOT_SIZE + 1], text[BOOT_SIZE];
+  ssize_t len = readlink(path, noted, sizeof noted - 1);
 
-  if (!s->has_home) return 0;
-  path_of_stop(path, e->dev, e->ino, which == LOGGER);
-  len = readlink(path, noted, sizeof noted - 1);
-  if (len < 0) return -is_shortage(errno);
+  if (len < 0) return -1;
   noted[len] = 0;
   put_boot(s, text);
   return !strcmp(text, noted);
+}
+
+int going_was_told(struct scan const *s, struct entry const *e, enum which which) {
+  char path[PATH_STOP];
+  int is;
+
+  if (!s->has_home) return 0;
+  path_of_stop(path, e->dev, e->ino, which == LOGGER);
+  is = is_of_boot(s, path);
+  return is < 0 ? -is_shortage(errno) : is;
 }
 
 void going_forget(struct entry const *e, enum which which) {
@@ -57,13 +65,7 @@ void going_forget(struct entry const *e, enum which which) {
 
 /* Of another boot, or by a pid, as a scanner of before made it. */
 void going_check(struct scan const *s, char const *name) {
-  char path[PATH_SIZE], noted[BOOT_SIZE + 1], text[BOOT_SIZE];
-  ssize_t len;
+  char path[PATH_SIZE];
 
-  if (!path_join(path, sizeof path, HOME_RUN, name)) return;
-  len = readlink(path, noted, sizeof noted - 1);
-  if (len < 0) return;
-  noted[len] = 0;
-  put_boot(s, text);
-  if (strcmp(text, noted)) (void)unlink(path);
+  if (path_join(path, sizeof path, HOME_RUN, name) && !is_of_boot(s, path)) (void)unlink(path);
 }
